@@ -1,0 +1,41 @@
+"""Keep a Flask app at its best when more requests arrive than it can serve."""
+
+from __future__ import annotations
+
+from .core.decisions import Mode
+from .core.decisions import Reason
+from .core.decisions import Rejection
+from .core.decisions import Snapshot
+from .core.lease import Lease
+from .errors import ConcurrencyGuardError
+from .errors import ConfigurationError
+from .errors import RequestRejected
+from .errors import ServerBusy
+from .errors import SetupError
+from .errors import TooManyInFlight
+from .extension import ConcurrencyGuard
+from .observe.logs import TagFilter
+from .signals import request_admitted
+from .signals import request_queued
+from .signals import request_rejected
+from .signals import request_released
+
+__all__ = [
+    "ConcurrencyGuard",
+    "ConcurrencyGuardError",
+    "ConfigurationError",
+    "Lease",
+    "Mode",
+    "Reason",
+    "Rejection",
+    "RequestRejected",
+    "ServerBusy",
+    "SetupError",
+    "Snapshot",
+    "TagFilter",
+    "TooManyInFlight",
+    "request_admitted",
+    "request_queued",
+    "request_rejected",
+    "request_released",
+]

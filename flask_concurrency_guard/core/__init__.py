@@ -1,0 +1,1 @@
+"""The limiter. Knows neither WSGI nor Flask; any Python program can use it."""

@@ -1,0 +1,88 @@
+"""What a limiter says: the values that leave it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Mode(StrEnum):
+    """What a limiter does with its decisions."""
+
+    ENFORCE = "enforce"
+    """Decide, and act on it."""
+
+    SHADOW = "shadow"
+    """Decide, count and log, but admit everybody at once."""
+
+    OFF = "off"
+    """Do nothing at all."""
+
+
+class Reason(StrEnum):
+    """Why a request was rejected. A closed set; its values stand in bodies, logs and metrics."""
+
+    # An enumeration's own is written in Python, and each rejection counts by its reason.
+    __hash__ = str.__hash__
+
+    LIMIT = "limit"
+    """The limit was reached, and nobody may wait."""
+
+    QUEUE_FULL = "queue_full"
+    """The limit was reached, and the line was full."""
+
+    QUEUE_TIMEOUT = "queue_timeout"
+    """No place came free within the longest wait."""
+
+
+@dataclass(slots=True)
+class Rejection:
+    """A request was not admitted; or would not have been, where `enforced` is false.
+
+    Not frozen, although nobody changes it: that would be a third of what a rejection costs.
+    """
+
+    reason: Reason
+    """Why."""
+
+    retry_after: int
+    """When to try again: whole seconds from now, at least 1."""
+
+    queue_time: float = 0.0
+    """How long the request had waited, in seconds."""
+
+    enforced: bool = True
+    """False in shadow mode, where the request was admitted all the same."""
+
+    limiter: str = "default"
+    """The name of the limiter that decided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A limiter's numbers at one instant, taken together under its lock."""
+
+    name: str
+    """The limiter's name."""
+
+    mode: Mode
+    """What the limiter does with its decisions."""
+
+    limit: int
+    """How many may be in flight."""
+
+    in_flight: int
+    """How many are in flight: admitted and not yet released."""
+
+    queued: int
+    """How many wait in the line. In shadow mode: would wait."""
+
+    admitted: int
+    """How many were admitted since the process started."""
+
+    rejected: Mapping[str, int]
+    """How many were rejected since the process started, by reason. In shadow mode: would be."""
+
+    peak: int
+    """The most that were ever in flight at once."""

@@ -1,0 +1,35 @@
+"""Start afresh in a forked child.
+
+A pre-forking server copies the parent's counts and locks, held ones included, into every worker.
+What was in flight in the parent never ends in the child, so a copied count would stay for ever.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Forkable(Protocol):
+    """Something that keeps counts, locks or ids of one process."""
+
+    def after_fork(self) -> None:
+        """Forget the parent. Runs in the child, which has only this thread."""
+
+
+_forkables: WeakSet[Forkable] = WeakSet()
+
+
+def reset_after_fork(forkable: Forkable) -> None:
+    """Call `forkable.after_fork` in every child that this process forks, while it is alive."""
+    _forkables.add(forkable)
+
+
+def _reset_all() -> None:
+    for forkable in tuple(_forkables):
+        forkable.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)

@@ -1,0 +1,92 @@
+"""The right to be in flight, held by one request from its admission to its release."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from threading import Lock
+
+    from .decisions import Rejection
+    from .limiter import Limiter
+
+logger = logging.getLogger(__name__)
+
+
+class Lease:
+    """A place inside a limit, given back exactly once.
+
+    Made by `Limiter.acquire`. Call `release`, or use it as a context manager; if it is dropped
+    instead, the limiter takes it back when it is collected.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_beyond",
+        "_epoch",
+        "_limiter",
+        "_released",
+        "_wakeup",
+        "file",
+        "held",
+        "holder",
+        "in_flight",
+        "may_be_dropped",
+        "queue_time",
+        "rejection",
+        "started",
+    )
+
+    def __init__(self, limiter: Limiter, holder: Any, epoch: int, started: float) -> None:
+        self._limiter = limiter
+        self._epoch = epoch
+        self._released = False
+        #: Admitted in shadow mode although the limit was reached.
+        self._beyond = False
+        #: Locked while its request waits in the line; the limiter unlocks it to admit.
+        self._wakeup: Lock | None = None
+
+        #: What the lease is held for: the WSGI environment, for a request.
+        self.holder = holder
+        #: When the request came, on the limiter's clock; when it was admitted, if it had to wait.
+        self.started = started
+        #: How long the request waited in the line, in seconds.
+        self.queue_time = 0.0
+        #: How many were in flight when this one was admitted, itself included.
+        self.in_flight = 0
+        #: How long the lease was held, in seconds. Zero until it is released.
+        self.held = 0.0
+        #: In shadow mode: how the request would have been rejected.
+        self.rejection: Rejection | None = None
+        #: Returns the server's own file wrapper, around a file that holds this lease. Weak.
+        self.file: Callable[[], object] | None = None
+        #: Whether to drop the lease without releasing it is no mistake of its holder's.
+        self.may_be_dropped = False
+
+    @property
+    def released(self) -> bool:
+        """Whether the lease was given back."""
+        return self._released
+
+    def release(self) -> bool:
+        """Give the place back. Return whether this call did it: true once, then always false."""
+        return not self._released and self._limiter.release(self)
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.release()
+
+    def __del__(self) -> None:
+        if self._released:
+            return
+        self._limiter.reclaim(self)
+        if not self.may_be_dropped:
+            logger.warning(
+                "A lease was dropped without being released, and held until it was collected."
+                " Iterate over each response to its end, or close it."
+            )

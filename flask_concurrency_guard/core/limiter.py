@@ -1,0 +1,339 @@
+"""The limiter: who may be in flight, who waits, who is turned away.
+
+One lock guards every number. A place that comes free goes straight to the head of the line, so
+nobody can overtake it and no wake-up can be lost.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+from typing import Any
+
+from .decisions import Mode
+from .decisions import Reason
+from .decisions import Rejection
+from .decisions import Snapshot
+from .fork import reset_after_fork
+from .lease import Lease
+from .retry import retry_after
+
+if TYPE_CHECKING:
+    from threading import Lock
+
+
+_WEIGHT = 0.1  # of each new lease in the mean time that leases are held
+
+
+class Limiter:
+    """Hold at most `limit` leases at any instant; let a bounded line wait for the next.
+
+    :param limit: how many may be in flight; a positive integer.
+    :param max_queue: how many may wait; 0 for none, the limit where not given.
+    :param max_wait: how long one may wait, in seconds; 0 rejects at once.
+    :param mode: what to do with the decisions, see `Mode`.
+    :param retry_after: seconds to put into every rejection; measured where not given.
+    :param name: names the limiter in rejections and snapshots.
+    :param clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        *,
+        max_queue: int | None = None,
+        max_wait: float = 1.0,
+        mode: str = Mode.ENFORCE,
+        retry_after: int | None = None,
+        name: str = "default",
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.max_wait = max_wait
+        self.limit = _positive(limit)
+        """How many may be in flight. Change it with `set_limit`."""
+        self.mode = Mode(mode)
+        """What is done with the decisions. Change it with `set_mode`."""
+        self.on_queued: Callable[[Lease], object] | None = None
+        """Called with a lease that begins to wait in the line."""
+        self.on_release: Callable[[Lease], object] | None = None
+        """Called with each lease after it was given back. May be changed while serving."""
+        self.on_full: Callable[[], object] | None = None
+        """Called when the limit is reached, before that is held against a request."""
+        self._max_queue = max_queue
+        self._retry_after = retry_after
+        self._clock = clock
+        self._epoch = 0
+        # Appended to without the lock, see `reclaim`.
+        self._abandoned: deque[Lease] = deque()
+        self._start()
+        reset_after_fork(self)
+
+    def _start(self) -> None:
+        # Looked up when called: gevent and eventlet replace `threading.Lock`.
+        self._lock = threading.Lock()
+        self._line: deque[Lease] = deque()
+        self._in_flight = 0
+        self._beyond = 0
+        self._admitted = 0
+        self._peak = 0
+        self._rejected = dict.fromkeys(Reason, 0)
+        self._mean_held = 0.0
+
+    def after_fork(self) -> None:
+        """Forget the parent's leases and its lock, which another thread may have held."""
+        self._epoch += 1
+        self._abandoned.clear()
+        self._start()
+
+    def __repr__(self) -> str:
+        return (
+            f"<{type(self).__name__} {self.name!r} {self.mode}: {self._in_flight}/{self.limit}"
+            f" in flight, {len(self._line)} queued>"
+        )
+
+    @property
+    def in_flight(self) -> int:
+        """How many are in flight."""
+        return self._in_flight
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit, at once and without blocking.
+
+        A higher one admits from the line. A lower one takes nothing away: no one is admitted
+        until enough leases have come back.
+        """
+        limit = _positive(limit)
+        with self._lock:
+            self.limit = limit
+            self._advance_line()
+
+    def set_mode(self, mode: str) -> None:
+        """Change the mode, at once. Whoever waits is admitted when nothing is enforced any more."""
+        mode = Mode(mode)
+        with self._lock:
+            self.mode = mode
+            for lease in self._line:
+                if lease._wakeup is not None:
+                    self._grant(lease, lease._wakeup)
+            self._line.clear()
+
+    def snapshot(self) -> Snapshot:
+        """Return the numbers of this instant."""
+        with self._lock:
+            self._take_back_abandoned()
+            return Snapshot(
+                name=self.name,
+                mode=self.mode,
+                limit=self.limit,
+                in_flight=self._in_flight,
+                queued=len(self._line),
+                admitted=self._admitted,
+                rejected={str(reason): count for reason, count in self._rejected.items()},
+                peak=self._peak,
+            )
+
+    def acquire(self, holder: object = None) -> Lease | Rejection:
+        """Return a lease, now or after a wait in the line; or the rejection.
+
+        :param holder: what the lease is for; kept in it.
+        """
+        lease = None
+        if self.on_full is not None and self._in_flight >= self.limit:
+            self.on_full()
+        with self._lock:
+            in_flight = self._in_flight
+            if in_flight < self.limit and not self._line:
+                # The way of nearly all requests: `_admit`, written out.
+                lease = Lease(self, holder, self._epoch, self._clock())
+                self._in_flight = lease.in_flight = in_flight = in_flight + 1
+                self._admitted += 1
+                if in_flight > self._peak:
+                    self._peak = in_flight
+            else:
+                decision = self._decide(holder)
+        if self._abandoned:
+            self._sweep()
+        if lease is not None:
+            return lease
+        if isinstance(decision, Lease) and decision._wakeup is not None:
+            return self._wait(decision, decision._wakeup)
+        return decision
+
+    def release(self, lease: Lease) -> bool:
+        """Take `lease` back. Return whether this call did it."""
+        with self._lock:
+            if lease._released:
+                return False
+            self._take_back(lease)
+        if self.on_release is not None:
+            self.on_release(lease)
+        if self._abandoned:
+            self._sweep()
+        return True
+
+    def reclaim(self, lease: Lease) -> None:
+        """Take back a lease that is being collected.
+
+        The collector may run inside one of our own critical sections, in the very thread that
+        holds the lock. So this never waits for the lock: whoever holds it sweeps afterwards. Nor
+        does it call anybody, since nobody can know what the interrupted thread holds; `on_release`
+        is called by the next `acquire` or `release`.
+        """
+        self._abandoned.append(lease)
+        while not lease._released and self._lock.acquire(blocking=False):
+            try:
+                self._take_back_abandoned()
+            finally:
+                self._lock.release()
+
+    def _sweep(self) -> None:
+        """Finish what `reclaim` began."""
+        with self._lock:
+            self._take_back_abandoned()
+        while self._abandoned:
+            try:
+                lease = self._abandoned.popleft()
+            except IndexError:
+                return
+            if self.on_release is not None:
+                self.on_release(lease)
+
+    def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
+        try:
+            if self.on_queued is not None:
+                self.on_queued(lease)
+            admitted = wakeup.acquire(timeout=min(self.max_wait, threading.TIMEOUT_MAX))
+        except BaseException:
+            # A killed greenlet, a timeout of gevent's, Ctrl-C.
+            with self._lock:
+                self._leave_line(lease)
+            raise
+        now = self._clock()
+        lease.queue_time, lease.started = now - lease.started, now
+        if admitted:
+            return lease
+        with self._lock:
+            self._leave_line(lease)
+            return self._reject(Reason.QUEUE_TIMEOUT, lease.queue_time)
+
+    # Everything below runs with the lock held.
+
+    def _decide(self, holder: object) -> Lease | Rejection:
+        enforced = self.mode is Mode.ENFORCE
+        has_room = self.mode is Mode.OFF or (not self._line and self._has_room())
+        reason = None if has_room else self._refusal()
+        if reason is not None and enforced:
+            return self._reject(reason, 0.0)
+        lease = Lease(self, holder, self._epoch, self._clock())
+        if has_room:
+            return self._admit(lease)
+        if not enforced:
+            return self._admit_beyond(lease, reason)
+        lease._wakeup = threading.Lock()
+        lease._wakeup.acquire()
+        self._line.append(lease)
+        return lease
+
+    def _refusal(self) -> Reason | None:
+        max_queue = self.limit if self._max_queue is None else self._max_queue
+        if max_queue == 0 or self.max_wait == 0:
+            return Reason.LIMIT
+        return Reason.QUEUE_FULL if len(self._line) >= max_queue else None
+
+    def _has_room(self) -> bool:
+        # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
+        enforced = self.mode is Mode.ENFORCE
+        return self._in_flight - (0 if enforced else self._beyond) < self.limit
+
+    def _admit(self, lease: Lease) -> Lease:
+        self._in_flight = lease.in_flight = in_flight = self._in_flight + 1
+        self._admitted += 1
+        if in_flight > self._peak:
+            self._peak = in_flight
+        return lease
+
+    def _admit_beyond(self, lease: Lease, reason: Reason | None) -> Lease:
+        """Admit in shadow mode what could not be in flight now, and remember the decision.
+
+        Who would be waiting stands in the line while being served. Who is still there after the
+        longest wait would have been rejected.
+        """
+        lease._beyond = True
+        self._beyond += 1
+        if reason is None:
+            self._line.append(lease)
+        else:
+            lease.rejection = self._reject(reason, 0.0)
+        return self._admit(lease)
+
+    def _reject(self, reason: Reason, queue_time: float) -> Rejection:
+        self._rejected[reason] += 1
+        return Rejection(
+            reason,
+            self._retry_after or retry_after(self._mean_held, self.limit, len(self._line)),
+            queue_time,
+            self.mode is Mode.ENFORCE,
+            self.name,
+        )
+
+    def _take_back(self, lease: Lease) -> None:
+        lease._released = True
+        if lease._epoch != self._epoch:
+            return  # Admitted in the process that forked this one.
+        self._in_flight -= 1
+        lease.held = held = self._clock() - lease.started
+        self._mean_held += (held - self._mean_held) * (_WEIGHT if self._mean_held else 1.0)
+        if lease._beyond:
+            self._beyond -= 1
+        if self._line:
+            if lease._beyond and lease in self._line:
+                self._line.remove(lease)
+                self._leave_shadow_line(lease)
+            self._advance_line()
+
+    def _take_back_abandoned(self) -> None:
+        for lease in tuple(self._abandoned):
+            if not lease._released:
+                self._take_back(lease)
+
+    def _advance_line(self) -> None:
+        """Give the places that are free to the head of the line."""
+        while self._line and self._has_room():
+            lease = self._line.popleft()
+            if lease._wakeup is not None:
+                self._grant(lease, lease._wakeup)
+            elif self._leave_shadow_line(lease):
+                lease._beyond = False
+                self._beyond -= 1
+
+    def _grant(self, lease: Lease, wakeup: Lock) -> None:
+        self._admit(lease)
+        lease._wakeup = None
+        wakeup.release()
+
+    def _leave_line(self, lease: Lease) -> None:
+        """Stop waiting. A place that was given in this very instant goes to the next in line."""
+        lease._released = True
+        if lease._wakeup is not None:
+            self._line.remove(lease)
+        elif lease._epoch == self._epoch:
+            self._in_flight -= 1
+            self._admitted -= 1
+            self._advance_line()
+
+    def _leave_shadow_line(self, lease: Lease) -> bool:
+        """Return whether the request would have been admitted in time."""
+        if self._clock() - lease.started < self.max_wait:
+            return True
+        lease.rejection = self._reject(Reason.QUEUE_TIMEOUT, self.max_wait)
+        return False
+
+
+def _positive(limit: Any) -> int:
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise ValueError(f"'limit' must be a positive integer, got {limit!r}.")
+    return limit

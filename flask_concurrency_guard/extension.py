@@ -1,0 +1,211 @@
+"""The Flask extension: read the settings, build the limiter, wrap the app."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import TypeVar
+from weakref import WeakSet
+from weakref import ref
+
+from flask import current_app
+from flask import has_app_context
+
+from . import json
+from .core.decisions import Snapshot
+from .core.limiter import Limiter
+from .errors import SetupError
+from .exemptions import find_exemptions
+from .exemptions import mark_exempt
+from .settings import Settings
+from .settings import read_settings
+from .through_flask import FlaskAnswer
+from .wsgi.middleware import GuardMiddleware
+from .wsgi.rejections import ProblemAnswer
+from .wsgi.servers import warn_if_unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+
+T = TypeVar("T")
+
+EXTENSION = "concurrency_guard"
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What belongs to one app: ``app.extensions["concurrency_guard"]``."""
+
+    guard: ConcurrencyGuard
+    settings: Settings
+    limiter: Limiter
+    middleware: GuardMiddleware
+
+
+class ConcurrencyGuard:
+    """Cap the requests that an app has in flight, tag its responses, and make its JSON safe.
+
+    .. code-block:: python
+
+        app = Flask(__name__)
+        guard = ConcurrencyGuard(app)
+
+    Everything is set through `app.config`, see the settings page. One guard can serve several
+    apps; each has a limit and numbers of its own.
+
+    :param app: the app; or call `init_app` later.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self._apps: WeakSet[Flask] = WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Set up `app`, from its config as it is now.
+
+        :raises ConfigurationError: a setting is wrong or unknown.
+        :raises SetupError: the app has a guard already.
+        """
+        if EXTENSION in app.extensions:
+            raise SetupError(
+                "This Flask app already has a 'ConcurrencyGuard'. Set it up once, and import that"
+                " one where you need it."
+            )
+        settings = read_settings(app.config)
+        state = _build(self, app, settings)
+        _attach(app, state)
+        self._apps.add(app)
+
+    def exempt(self, view: T) -> T:
+        """Let all requests to a view function, view class or blueprint pass; use as a decorator.
+
+        They are never queued or rejected, and don't count as in flight.
+        """
+        return mark_exempt(view)
+
+    def snapshot(self, app: Flask | None = None) -> Snapshot:
+        """Return the numbers of this process at this instant.
+
+        :param app: the app; the current one, or the only one of this guard, where not given.
+        """
+        return self._state(app).limiter.snapshot()
+
+    def set_limit(self, limit: int, app: Flask | None = None) -> None:
+        """Change the limit of this process, at once and without blocking.
+
+        A lower limit takes nothing away from who is in flight.
+
+        :param limit: a positive integer.
+        :param app: as for `snapshot`.
+        :raises ValueError: it is none.
+        """
+        self._state(app).limiter.set_limit(limit)
+
+    def set_mode(self, mode: str, app: Flask | None = None) -> None:
+        """Change the mode of this process, at once.
+
+        :param mode: ``"enforce"``, ``"shadow"`` or ``"off"``.
+        :param app: as for `snapshot`.
+        :raises ValueError: it is none of these.
+        """
+        self._state(app).limiter.set_mode(mode)
+
+    def _state(self, app: Flask | None) -> AppState:
+        if app is None:
+            app = self._only_app()
+        state: AppState | None = app.extensions.get(EXTENSION)
+        if state is None or state.guard is not self:
+            raise SetupError(
+                f"The Flask app '{app.name}' is not set up with this 'ConcurrencyGuard'. Call"
+                " 'guard.init_app(app)' first, and use the same guard everywhere."
+            )
+        return state
+
+    def _only_app(self) -> Flask:
+        if has_app_context():
+            return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
+        apps = list(self._apps)
+        if len(apps) != 1:
+            raise SetupError(
+                "This 'ConcurrencyGuard' is not set up with any Flask app. Call"
+                " 'guard.init_app(app)' first."
+                if not apps
+                else f"This 'ConcurrencyGuard' serves {len(apps)} Flask apps. Say which one with"
+                " 'app=', or call this inside 'with app.app_context():'."
+            )
+        return apps[0]
+
+
+class _WeakApplication:
+    """An app's own `wsgi_app`, without keeping the app alive.
+
+    The app keeps the middleware, which keeps this. A strong reference would close the circle, and
+    an app that nobody needs any more would live until the garbage collector comes by.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._get_app = ref(app)
+        self._wsgi_app = type(app).wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        app = self._get_app()
+        assert app is not None, "the app is being called, so somebody has it"
+        return self._wsgi_app(app, environ, start_response)
+
+
+def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
+    get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
+    limiter = Limiter(
+        settings.limit,
+        max_queue=settings.max_queue,
+        max_wait=settings.max_wait,
+        mode=settings.mode,
+        retry_after=settings.retry_after,
+    )
+    limiter.on_full = lambda: _collect_in_tests(get_app())
+    wsgi_app: WSGIApplication = app.wsgi_app
+    if getattr(wsgi_app, "__self__", None) is app:
+        wsgi_app = _WeakApplication(app)
+    middleware = GuardMiddleware(
+        wsgi_app,
+        limiter,
+        headers=settings.headers,
+        answer=(
+            FlaskAnswer(app, wsgi_app, settings.reject_status)
+            if settings.reject_via == "flask"
+            else ProblemAnswer(settings.reject_status)
+        ),
+        sender=get_app,
+    )
+
+    def on_first(environ: WSGIEnvironment) -> None:
+        middleware.is_exempt = find_exemptions(get_app(), get_app, settings.exempt)
+        warn_if_unreachable(limiter, environ)
+
+    middleware.on_first = on_first
+    return AppState(guard, settings, limiter, middleware)
+
+
+def _attach(app: Flask, state: AppState) -> None:
+    if state.settings.json_backend is not None:
+        json.install(app, state.settings.json_backend)
+    app.extensions[EXTENSION] = state
+    app.wsgi_app = state.middleware  # type: ignore[method-assign]
+
+
+def _collect_in_tests(app: Flask) -> None:
+    """Free the leases of responses that a test has dropped.
+
+    The traceback of a 404 or 500 keeps an unread response of Flask's test client alive, lease
+    and all, until the garbage collector runs.
+    """
+    if app.testing:
+        gc.collect()

@@ -1,0 +1,77 @@
+"""Log rejections without becoming a part of the overload."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from ..core.fork import reset_after_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Mapping
+
+    from ..core.limiter import Limiter
+
+logger = logging.getLogger("flask_concurrency_guard.rejections")
+
+
+class RejectionLog:
+    """Warn at most once a second, with the count of rejections since the last warning.
+
+    :param limiter: counts the rejections.
+    :param clock: a monotonic clock, in seconds.
+    """
+
+    interval = 1.0
+
+    def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limiter = limiter
+        self._clock = clock
+        self.after_fork()
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget what the parent has counted."""
+        self._writing = threading.Lock()
+        self._next = float("-inf")
+        self._logged: Mapping[str, int] = {}
+        #: Whether there is something that no line tells yet.
+        self.pending = False
+
+    def due(self) -> bool:
+        """Return whether a line may be written. If not, one stays pending."""
+        self.pending = True
+        return self._clock() >= self._next
+
+    def write(self) -> None:
+        """Write a line on what was rejected since the last one."""
+        if not self._writing.acquire(blocking=False):
+            return  # Another thread is at it.
+        try:
+            self._next = self._clock() + self.interval
+            self.pending = False
+            snapshot = self._limiter.snapshot()
+            new = {
+                reason: count - self._logged.get(reason, 0)
+                for reason, count in snapshot.rejected.items()
+                if count > self._logged.get(reason, 0)
+            }
+            self._logged = snapshot.rejected
+        finally:
+            self._writing.release()
+        if new:
+            logger.warning(
+                "%s %s (%s); the limit is %d in flight.",
+                "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
+                _requests(sum(new.values())),
+                ", ".join(f"{reason} {count}" for reason, count in new.items()),
+                snapshot.limit,
+                extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
+            )
+
+
+def _requests(count: int) -> str:
+    return "1 request" if count == 1 else f"{count} requests"

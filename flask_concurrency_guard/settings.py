@@ -1,0 +1,244 @@
+"""Every setting: its key, default, check, and what it means.
+
+The settings page of the documentation is held against `SETTINGS`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+from typing import Any
+from wsgiref.util import is_hop_by_hop
+
+from .core.decisions import Mode
+from .errors import ConfigurationError
+from .tags import DEFAULT_HEADERS
+from .tags import TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Mapping
+    from collections.abc import MutableMapping
+
+PREFIX = "CONCURRENCY_GUARD_"
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
+_TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key of `app.config`."""
+
+    key: str
+    default: Any
+    read: Callable[[Any], Any]
+    """Return the value as the guard uses it. Raise `ValueError` where it isn't one."""
+    expected: str
+    """What a value must be, for the error message."""
+    doc: str
+
+    @property
+    def name(self) -> str:
+        """The attribute of `Settings`."""
+        return self.key.removeprefix(PREFIX).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one app, checked."""
+
+    mode: Mode
+    limit: int
+    max_queue: int | None
+    max_wait: float
+    exempt: tuple[str, ...]
+    reject_status: int
+    retry_after: int | None
+    reject_via: str
+    headers: Mapping[str, str]
+    json_backend: str | None
+
+
+def read_settings(config: MutableMapping[str, Any]) -> Settings:
+    """Return the settings in `config`, and put the defaults there for those that are missing.
+
+    :raises ConfigurationError: there is a wrong value, or a key that is none of ours.
+    """
+    _refuse_unknown(config)
+    return Settings(**{setting.name: _read(setting, config) for setting in SETTINGS})
+
+
+def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
+    value = config.setdefault(setting.key, setting.default)
+    try:
+        return setting.read(_from_text(value))
+    except ValueError as error:
+        details = f" ({error})" if str(error) else ""
+        raise ConfigurationError(
+            f"'{setting.key}' must be {setting.expected}, got {value!r}{details}."
+        ) from None
+
+
+def _refuse_unknown(config: Mapping[str, Any]) -> None:
+    known = [setting.key for setting in SETTINGS]
+    for key in config:
+        if not key.startswith(PREFIX) or key in known:
+            continue
+        nearest = get_close_matches(key, known, n=1, cutoff=0.5)
+        hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
+        raise ConfigurationError(f"'{key}' is not a setting. {hint}")
+
+
+def _from_text(value: Any) -> Any:
+    """Return what a text stands for, as an environment variable gives it."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def _require(holds: bool, why: str = "") -> None:
+    if not holds:
+        raise ValueError(why)
+
+
+def _integer(least: int) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        _require(isinstance(value, int) and not isinstance(value, bool) and value >= least)
+        return int(value)
+
+    return read
+
+
+def _optional(read: Callable[[Any], Any], nothing: object = None) -> Callable[[Any], Any]:
+    return lambda value: None if value == nothing else read(value)
+
+
+def _one_of(*values: Any) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        _require(value in values and not isinstance(value, bool))
+        return value
+
+    return read
+
+
+def _seconds(value: Any) -> float:
+    _require(isinstance(value, int | float) and not isinstance(value, bool))
+    _require(math.isfinite(value) and value >= 0)
+    return float(value)
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [path.strip() for path in value.split(",") if path.strip()]
+    _require(isinstance(value, list | tuple | set | frozenset))
+    for path in value:
+        _require(isinstance(path, str) and path.startswith("/"), f"{path!r} has no '/' in front")
+        _require("*" not in path[:-1], f"{path!r} has a '*' before its end")
+    return tuple(value)
+
+
+def _headers(value: Any) -> dict[str, str]:
+    if value is False or value is None:
+        return {}
+    if value is True:
+        return dict(DEFAULT_HEADERS)
+    _require(isinstance(value, dict))
+    names = {tag: name for tag, name in value.items() if name not in (None, False)}
+    for tag, name in names.items():
+        _require(tag in TAGS, f"{tag!r} is not a tag")
+        _require(
+            isinstance(name, str)
+            and _HEADER_NAME.fullmatch(name) is not None
+            and not is_hop_by_hop(name)
+            and name.lower() not in _TAKEN_HEADERS,
+            f"{name!r} can't be used as a header name",
+        )
+    _require(len({name.lower() for name in names.values()}) == len(names), "a name is there twice")
+    return names
+
+
+SETTINGS = (
+    Setting(
+        "CONCURRENCY_GUARD_MODE",
+        "enforce",
+        lambda value: Mode(_one_of(*Mode)(value)),
+        "'enforce', 'shadow' or 'off'",
+        "`enforce` the limit; `shadow`: decide, count and log, but admit everybody; or `off`. "
+        "Can be changed while serving, with `guard.set_mode()`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_LIMIT",
+        32,
+        _integer(1),
+        "a positive integer",
+        "How many requests may be in flight in one process. "
+        "Can be changed while serving, with `guard.set_limit()`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_MAX_QUEUE",
+        None,
+        _optional(_integer(0)),
+        "an integer of at least 0, or None for as many as the limit",
+        "How many requests may wait for a place; 0 for none, `None` for as many as the limit.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_MAX_WAIT",
+        1.0,
+        _seconds,
+        "a number of seconds of at least 0",
+        "How many seconds a request may wait; 0 rejects at once.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_EXEMPT",
+        [],
+        _paths,
+        "a list of paths such as '/healthz' or '/static/*'",
+        "Paths that always pass and hold no place: exact, or with a `*` at the end.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_REJECT_STATUS",
+        503,
+        _one_of(503, 429),
+        "503 or 429",
+        "The status of a rejection: 503 Service Unavailable or 429 Too Many Requests.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_RETRY_AFTER",
+        "auto",
+        _optional(_integer(1), "auto"),
+        "a whole number of seconds of at least 1, or 'auto'",
+        "The `Retry-After` of a rejection in seconds; `auto` reckons it from the line and from how "
+        "fast places come free, and adds jitter.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_REJECT_VIA",
+        "wsgi",
+        _one_of("wsgi", "flask"),
+        "'wsgi' or 'flask'",
+        "Answer a rejection before anything of Flask runs (`wsgi`), or inside the app (`flask`), "
+        "where error handlers, `after_request` functions and CORS extensions see it.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_HEADERS",
+        DEFAULT_HEADERS,
+        _headers,
+        f"False, or a mapping of tags ({', '.join(TAGS)}) to header names",
+        "Which tag goes into which response header; `False` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_BACKEND",
+        "stdlib",
+        _optional(_one_of("stdlib")),
+        "'stdlib', or None to leave 'app.json' alone",
+        "What the safe JSON provider is built on; `None` leaves `app.json` alone.",
+    ),
+)

@@ -1,0 +1,28 @@
+"""The names of the tags: what is told of a request, and who served it."""
+
+from __future__ import annotations
+
+PREFIX = "flask_concurrency_guard."
+"""What the keys in the WSGI environment begin with."""
+
+THREAD_TAGS = (
+    "process_id",
+    "parent_process_id",
+    "thread_id",
+    "thread_ident",
+    "thread_name",
+    "main_thread_id",
+)
+"""Stay the same from one request of a thread to its next."""
+
+REQUEST_TAGS = ("in_flight", "limit", "queue_time", "request_number")
+"""Differ from one request to the next."""
+
+TAGS = THREAD_TAGS + REQUEST_TAGS
+
+DEFAULT_HEADERS = {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
+
+
+def tag_key(tag: str) -> str:
+    """Return the key of `tag` in the WSGI environment."""
+    return PREFIX + tag

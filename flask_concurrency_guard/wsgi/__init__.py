@@ -1,0 +1,1 @@
+"""The WSGI middleware. Knows nothing of Flask; any WSGI framework can use it."""

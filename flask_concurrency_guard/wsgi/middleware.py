@@ -1,0 +1,205 @@
+"""The way of a request: in, through the limiter, into the app, tagged, and out again."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+from typing import Protocol
+
+from ..core.decisions import Mode
+from ..core.decisions import Reason
+from ..core.decisions import Rejection
+from ..core.lease import Lease
+from ..observe.current import Unleased
+from ..observe.current import current_request
+from ..observe.rejections import RejectionLog
+from ..signals import emit
+from ..signals import request_admitted
+from ..signals import request_queued
+from ..signals import request_rejected
+from ..signals import request_released
+from ..tags import DEFAULT_HEADERS
+from .bodies import guard_body
+from .drain import drain
+from .drain import has_body
+from .files import FileWrappers
+from .rejections import ProblemAnswer
+from .tags import Tagger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+    from collections.abc import Mapping
+
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..core.limiter import Limiter
+
+
+logger = logging.getLogger(__name__)
+
+_OFF = Mode.OFF  # Looking it up on the enumeration takes longer.
+
+
+class Answer(Protocol):
+    """How a rejection becomes a response, with `tags` among its headers."""
+
+    def __call__(
+        self,
+        rejection: Rejection,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
+        tags: list[tuple[str, str]],
+    ) -> Iterable[bytes]: ...
+
+
+class GuardMiddleware:
+    """Admit to a WSGI app what its limiter allows; tag what it answers.
+
+    :param app: the WSGI app.
+    :param limiter: decides. The middleware takes over its `on_release`.
+    :param headers: which tag goes into the response header of which name; empty for none.
+    :param answer: makes the response to a rejected request; a 503 where not given.
+    :param sender: returns the sender of the signals; the middleware itself where not given.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        limiter: Limiter,
+        *,
+        headers: Mapping[str, str] = DEFAULT_HEADERS,
+        answer: Answer | None = None,
+        sender: Callable[[], object] | None = None,
+    ) -> None:
+        self.app = app
+        self.limiter = limiter
+        self._tagger = Tagger(headers)
+        self._answer = answer or ProblemAnswer()
+        self._sender = sender or (lambda: self)
+        self.is_exempt: Callable[[WSGIEnvironment], bool] | None = None
+        """Tells of a WSGI environment whether its request always passes."""
+        self.on_first: Callable[[WSGIEnvironment], object] | None = None
+        """Called at the first request, before anything else. May be called more than once, when
+        several come at the same time."""
+        self._file_wrappers = FileWrappers()
+        self._log = RejectionLog(limiter)
+        limiter.on_queued = self._queued
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        limiter = self.limiter
+        if limiter.mode is _OFF:
+            return self.app(environ, start_response)
+        if self.on_first is not None:
+            self._begin(self.on_first, environ)
+        if self.is_exempt is not None and self.is_exempt(environ):
+            return self._pass(environ, start_response)
+        lease = limiter.acquire(environ)
+        if isinstance(lease, Rejection):
+            return self._reject(lease, environ, start_response)
+        try:
+            return self._admit(lease, environ, start_response)
+        except BaseException:
+            lease.release()
+            raise
+
+    def _begin(
+        self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment
+    ) -> None:
+        try:
+            on_first(environ)
+        except Exception:
+            logger.exception("The guard could not look around at the first request; going on.")
+        self.on_first = None
+
+    def _admit(
+        self, lease: Lease, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        if request_admitted.receivers:
+            emit(request_admitted, self._sender(), environ=environ, lease=lease)
+        if request_released.receivers:
+            self.limiter.on_release = self._released
+        if lease.rejection is not None:
+            self._tell(lease.rejection, environ)
+        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time)
+        if (wrapper := environ.get("wsgi.file_wrapper")) is not None:
+            self._file_wrappers.guard(environ, wrapper)
+        token = current_request.set(lease)
+        try:
+            body = self.app(environ, tagged(start_response, tags))
+        finally:
+            current_request.reset(token)
+        return guard_body(body, lease)
+
+    def _pass(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Let an exempt request through, without a lease."""
+        limiter = self.limiter
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0)
+        return serve_unleased(self.app, environ, tagged(start_response, tags))
+
+    def _reject(
+        self, rejection: Rejection, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        limiter = self.limiter
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, rejection.queue_time)
+        self._tell(rejection, environ)
+        if has_body(environ):
+            drain(environ)
+        return self._answer(rejection, environ, start_response, tags)
+
+    def _tell(self, rejection: Rejection, environ: WSGIEnvironment) -> None:
+        # Set when there is something to tell at a release; nobody else pays for the call.
+        self.limiter.on_release = self._released
+        if not self._log.due() and not request_rejected.receivers:
+            return
+        token = current_request.set(Unleased(environ))
+        try:
+            if self._log.due():
+                self._log.write()
+            emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
+        finally:
+            current_request.reset(token)
+
+    def _queued(self, lease: Lease) -> None:
+        if request_queued.receivers:
+            emit(request_queued, self._sender(), environ=lease.holder, lease=lease)
+
+    def _released(self, lease: Lease) -> None:
+        environ = lease.holder
+        rejection = lease.rejection
+        if rejection is not None and rejection.reason is Reason.QUEUE_TIMEOUT:
+            self._tell(rejection, environ)  # Shadow mode can't know before the end.
+        if request_released.receivers:
+            emit(request_released, self._sender(), environ=environ, lease=lease)
+        if self._log.pending and self._log.due():
+            self._log.write()
+
+
+def serve_unleased(
+    app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
+) -> Iterable[bytes]:
+    """Call `app` for a request that holds no lease."""
+    token = current_request.set(Unleased(environ))
+    try:
+        return app(environ, start_response)
+    finally:
+        current_request.reset(token)
+
+
+def tagged(start_response: StartResponse, tags: list[tuple[str, str]]) -> StartResponse:
+    """Return `start_response` so that it adds `tags` to the headers."""
+    if not tags:
+        return start_response
+
+    def tagged_start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        # The app's list is copied: some apps keep one, and send it with every response.
+        if exc_info is None:
+            return start_response(status, [*headers, *tags])
+        return start_response(status, [*headers, *tags], exc_info)
+
+    return tagged_start_response

@@ -1,0 +1,145 @@
+"""What a server tells of itself, read off the first request."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from typing import Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..core.limiter import Limiter
+
+logger = logging.getLogger("flask_concurrency_guard")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and how many requests it can have in this process's app at once."""
+
+    name: str
+    threads: int
+    option: str
+    """What to change to have more."""
+
+
+def warn_if_unreachable(limiter: Limiter, environ: WSGIEnvironment) -> None:
+    """Log once if the server never brings enough requests at once for the limit to matter."""
+    server = find_server(environ)
+    if server is None or limiter.limit < server.threads:
+        return
+    if server.threads == 1:
+        logger.warning(
+            "%s serves one request at a time in each process, so the limit of %d can never be"
+            " reached, and no other one either. Give it more threads than the limit (%s).",
+            server.name,
+            limiter.limit,
+            server.option,
+        )
+        return
+    logger.warning(
+        "%s serves at most %d requests at once in this process, so the limit of %d can never be"
+        " reached. Set 'CONCURRENCY_GUARD_LIMIT' to %d or less, or give it more threads than the"
+        " limit (%s).",
+        server.name,
+        server.threads,
+        limiter.limit,
+        server.threads - 1,
+        server.option,
+    )
+
+
+def find_server(environ: WSGIEnvironment) -> Server | None:
+    """Return the server that is calling the app; None where it doesn't tell, or has no bound."""
+    if "uwsgi" in sys.modules and "uwsgi.version" in environ:
+        return _uwsgi(sys.modules["uwsgi"])
+    for module, names in _callers():
+        for prefix, probe in _PROBES.items():
+            if module.startswith(prefix):
+                try:
+                    return probe(names)
+                except (AttributeError, KeyError, TypeError):
+                    return None  # Another release, which keeps these things elsewhere.
+    return None
+
+
+def _callers() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the module and the local names of all that led here, innermost first."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame.f_globals.get("__name__", ""), frame.f_locals
+        frame = frame.f_back
+    # granian calls the app from threads of its own, with its own code only in the main one.
+    main = sys.modules.get("threading")
+    frame = sys._current_frames().get(main.main_thread().ident) if main is not None else None
+    while frame is not None:
+        yield frame.f_globals.get("__name__", ""), frame.f_locals
+        frame = frame.f_back
+
+
+def _gunicorn(names: dict[str, Any]) -> Server | None:
+    worker = names["self"]
+    kind = type(worker).__module__.rpartition(".")[2].removeprefix("g")
+    config = worker.cfg
+    if kind == "gthread" or kind == "thread":
+        return Server("gunicorn (gthread)", config.threads, "--threads")
+    if kind == "sync":
+        return Server("gunicorn (sync)", 1, "--threads")
+    return Server(f"gunicorn ({kind})", config.worker_connections, "--worker-connections")
+
+
+def _werkzeug(names: dict[str, Any]) -> Server | None:
+    server = names["self"].server
+    if server.multithread:
+        return None
+    return Server("Flask's development server", 1, "threaded=True")
+
+
+def _waitress(names: dict[str, Any]) -> Server | None:
+    return Server("waitress", names["self"].channel.server.adj.threads, "threads=")
+
+
+def _cheroot(names: dict[str, Any]) -> Server | None:
+    return Server("cheroot", names["self"].req.server.requests.min, "numthreads=")
+
+
+def _a2wsgi(names: dict[str, Any]) -> Server | None:
+    return Server("a2wsgi", names["self"].executor._max_workers, "workers=")
+
+
+def _asgiref(names: dict[str, Any]) -> Server | None:
+    # Thread-sensitive, so everything runs in one thread.
+    return Server("asgiref's WsgiToAsgi", 1, "a2wsgi does it with as many as you like")
+
+
+def _gevent(names: dict[str, Any]) -> Server | None:
+    size = names["self"].server.pool.size
+    return None if size is None else Server("gevent", size, "spawn=")
+
+
+def _granian(names: dict[str, Any]) -> Server | None:
+    return Server("granian", names["blocking_threads"], "--blocking-threads")
+
+
+def _uwsgi(uwsgi: Any) -> Server | None:
+    threads = uwsgi.opt.get("threads", b"1")
+    return Server("uWSGI", int(threads), "--threads")
+
+
+_PROBES: dict[str, Callable[[dict[str, Any]], Server | None]] = {
+    "gunicorn.workers.": _gunicorn,
+    "werkzeug.serving": _werkzeug,
+    "waitress.task": _waitress,
+    "cheroot.": _cheroot,
+    "a2wsgi.wsgi": _a2wsgi,
+    "asgiref.wsgi": _asgiref,
+    "gevent.pywsgi": _gevent,
+    "granian.server": _granian,
+}
