@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
@@ -74,7 +75,8 @@ def read_settings(config: MutableMapping[str, Any]) -> Settings:
 
 
 def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
-    value = config.setdefault(setting.key, setting.default)
+    # A copy: an app may well change a list or a mapping in its config.
+    value = config.setdefault(setting.key, copy(setting.default))
     try:
         return setting.read(_from_text(value))
     except ValueError as error:
@@ -85,12 +87,17 @@ def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
 
 
 def _refuse_unknown(config: Mapping[str, Any]) -> None:
-    known = [setting.key for setting in SETTINGS]
+    known = [setting.key.removeprefix(PREFIX) for setting in SETTINGS]
     for key in config:
-        if not key.startswith(PREFIX) or key in known:
+        name = key.removeprefix(PREFIX)
+        if not key.startswith(PREFIX) or name in known:
             continue
-        nearest = get_close_matches(key, known, n=1, cutoff=0.5)
-        hint = f"Did you mean '{nearest[0]}'?" if nearest else f"There are: {', '.join(known)}."
+        nearest = get_close_matches(name, known, n=1)
+        hint = (
+            f"Did you mean '{PREFIX}{nearest[0]}'?"
+            if nearest
+            else f"After '{PREFIX}' there can be: {', '.join(known)}."
+        )
         raise ConfigurationError(f"'{key}' is not a setting. {hint}")
 
 

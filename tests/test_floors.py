@@ -26,14 +26,16 @@ def floor(*modules: str, forbidden: str = "") -> Floor:
 
 
 # From the top down. What is forbidden is what the floor must do without: anyone's WSGI app can
-# use wsgi/, any Python program core/.
+# use wsgi/, any Python program core/. The errors are HTTP's and tell of a core Rejection, so core,
+# which knows no HTTP, can't lie above them.
 FLOORS = (
-    floor("__init__", "extension", "settings"),
+    floor("__init__", "extension", "settings", "exemptions", "through_flask"),
     floor("json"),
     floor("wsgi", forbidden="flask"),
     floor("observe", forbidden="flask"),
+    floor("errors", forbidden="flask"),
     floor("core", forbidden="flask werkzeug blinker"),
-    floor("errors", "signals", "tags", forbidden="flask"),
+    floor("signals", "tags", forbidden="flask"),
 )
 DEPTHS = {module: depth for depth, floor in enumerate(FLOORS) for module in floor.modules}
 

@@ -115,6 +115,8 @@ class Limiter:
         """Change the mode, at once. Whoever waits is admitted when nothing is enforced any more."""
         mode = Mode(mode)
         with self._lock:
+            if mode is self.mode:
+                return
             self.mode = mode
             for lease in self._line:
                 if lease._wakeup is not None:

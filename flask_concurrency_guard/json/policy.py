@@ -23,8 +23,8 @@ programs for programs need.
 """
 
 
-def read_document(document: str | bytes | bytearray) -> tuple[str, bytes]:
-    """Return a document as text and as the UTF-8 bytes of that text.
+def read_document(document: str | bytes | bytearray) -> str:
+    """Return the text of a document that is not yet known to be JSON.
 
     A byte order mark at the start of bytes is skipped (:rfc:`8259#section-8.1` allows that). Text
     that starts with one was decoded wrongly, and is refused as in the standard library.
@@ -34,7 +34,9 @@ def read_document(document: str | bytes | bytearray) -> tuple[str, bytes]:
     if isinstance(document, str):
         if document.startswith("\ufeff"):
             raise InvalidJSONError("Unexpected UTF-8 BOM (decode using utf-8-sig)", document, 0)
-        text, encoded = document, document.encode("utf-8", "surrogatepass")
+        text = document
+        # A short one needs no look at its depth.
+        encoded = text.encode("utf-8", "surrogatepass") if len(text) > MAX_DEPTH else b""
     elif isinstance(document, (bytes, bytearray)):
         encoded = bytes(document)
         if encoded.startswith(codecs.BOM_UTF8):
@@ -47,7 +49,7 @@ def read_document(document: str | bytes | bytearray) -> tuple[str, bytes]:
 
     if scan.is_deeper(encoded, MAX_DEPTH):
         _refuse_depth(text)
-    return text, encoded
+    return text
 
 
 def _decode(encoded: bytes) -> str:

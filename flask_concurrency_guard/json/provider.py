@@ -63,5 +63,4 @@ class SafeJSONProvider(DefaultJSONProvider):
         :raises TypeError: It is neither text nor bytes, or an option is unknown.
         """
         options = given_options("loads", DECODE_OPTIONS, kwargs)
-        text, encoded = policy.read_document(s)
-        return self._backend.loads(text, encoded, options)
+        return self._backend.loads(policy.read_document(s), options)

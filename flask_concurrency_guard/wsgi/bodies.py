@@ -59,22 +59,27 @@ class GuardedBody:
         self._lease = lease
 
     def __iter__(self) -> Iterator[bytes]:
+        # Dropped half-way is how some servers end a response. Then the lease's own finalizer
+        # gives it back, not a `finally` here: a generator that is collected runs its `finally`
+        # wherever the collector struck, maybe where this thread has the limiter locked.
         lease = self._lease
-        # Dropped half-way is how some servers end a response.
         lease.may_be_dropped = True
-        try:
-            iterator = iter(self._body)
-            while True:
-                token = current_request.set(lease)
-                try:
-                    chunk = next(iterator, _END)
-                finally:
-                    current_request.reset(token)
-                if chunk is _END:
-                    return
-                yield chunk
-        finally:
-            lease.release()
+        iterator: Iterator[bytes] | None = None
+        while True:
+            token = current_request.set(lease)
+            try:
+                if iterator is None:
+                    iterator = iter(self._body)
+                chunk = next(iterator, _END)
+            except BaseException:
+                lease.release()
+                raise
+            finally:
+                current_request.reset(token)
+            if chunk is _END:
+                break
+            yield chunk
+        lease.release()
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)

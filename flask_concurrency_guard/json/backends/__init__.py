@@ -23,11 +23,10 @@ class Backend(Protocol):
             call could return something else.
         """
 
-    def loads(self, text: str, encoded: bytes, options: Options) -> object:
+    def loads(self, text: str, options: Options) -> object:
         """Read a document that the policy has accepted as such.
 
         :param text: The document.
-        :param encoded: The same in UTF-8, for libraries that read that.
         :param options: Those that were given.
         :raises InvalidJSONError: It isn't JSON, or has a number that the policy refuses.
         """

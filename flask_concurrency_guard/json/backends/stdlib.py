@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
@@ -38,10 +39,10 @@ class StandardLibraryBackend:
                 pass
         return policy.null_for_literals(library.Encoder(**options).encode(value))
 
-    def loads(self, text: str, encoded: bytes, options: Options) -> object:
+    def loads(self, text: str, options: Options) -> object:
         """Read a document, with the standard library's messages for what isn't JSON."""
         try:
-            return _decoder(text, encoded, options).decode(text)
+            return _decoder(text, options).decode(text)
         except RecursionError:
             raise InvalidJSONError(
                 "The document is nested too deep for the stack that is left", text, 0
@@ -91,11 +92,18 @@ def _refuse_constant(name: str) -> NoReturn:
     raise _RefusedNumberError(name)
 
 
-def _checked(parse: Callable[[str], object]) -> Callable[[str], object]:
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    # An infinity less itself is NaN, which counts as true. This runs once for each float.
+    if number - number:
+        raise _RefusedNumberError(digits)
+    return number
+
+
+def _finite(parse: Callable[[str], object]) -> Callable[[str], object]:
     def parse_float(digits: str) -> object:
         number = parse(digits)
-        # An infinity less itself is NaN, which is true; a finite number less itself is not.
-        if isinstance(number, float) and number - number:
+        if isinstance(number, float) and not math.isfinite(number):
             raise _RefusedNumberError(digits)
         return number
 
@@ -103,13 +111,12 @@ def _checked(parse: Callable[[str], object]) -> Callable[[str], object]:
 
 
 _plain_decoder = library.Decoder(parse_constant=_refuse_constant)
-_checking_decoder = library.Decoder(parse_constant=_refuse_constant, parse_float=_checked(float))
+_checking_decoder = library.Decoder(parse_constant=_refuse_constant, parse_float=_finite_float)
 
 
-def _decoder(text: str, encoded: bytes, options: Options) -> JSONDecoder:
-    may_overflow = scan.may_overflow(encoded)
+def _decoder(text: str, options: Options) -> JSONDecoder:
     if not options:
-        return _checking_decoder if may_overflow else _plain_decoder
+        return _checking_decoder if scan.may_overflow(text) else _plain_decoder
 
     cls = options.pop("cls", library.SharedDecoder)
     if cls is not library.SharedDecoder:
@@ -120,9 +127,9 @@ def _decoder(text: str, encoded: bytes, options: Options) -> JSONDecoder:
         decoder: JSONDecoder = cls(**options)
         return decoder
 
-    if may_overflow:
-        options["parse_float"] = _checked(options.get("parse_float", float))
-    return library.Decoder(**{"parse_constant": _refuse_constant, **options})
+    options.setdefault("parse_constant", _refuse_constant)
+    options["parse_float"] = _finite(options.get("parse_float", float))
+    return library.Decoder(**options)
 
 
 def _refusal(text: str, error: Exception) -> InvalidJSONError | None:

@@ -1,0 +1,509 @@
+from __future__ import annotations
+
+import gc
+import logging
+import random
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from flask_concurrency_guard.core.decisions import Mode
+from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.limiter import Limiter
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Waiter(threading.Thread):
+    """Acquires in a thread of its own; `queued` is set once it stands in the line."""
+
+    def __init__(self, limiter: Limiter, then: Callable[[Lease], object] = bool) -> None:
+        super().__init__(daemon=True)
+        self.limiter = limiter
+        self.then = then
+        self.outcome: Lease | Rejection | None = None
+        before = limiter.snapshot().queued
+        self.start()
+        wait_until(lambda: limiter.snapshot().queued > before or not self.is_alive())
+
+    def run(self) -> None:
+        self.outcome = self.limiter.acquire()
+        if isinstance(self.outcome, Lease):
+            self.then(self.outcome)
+
+    def result(self) -> Lease | Rejection | None:
+        self.join(10)
+        assert not self.is_alive()
+        return self.outcome
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look until `condition` holds; it must not take more than ten seconds."""
+    given_up = threading.Event()
+    timer = threading.Timer(10, given_up.set)
+    timer.start()
+    try:
+        while not condition():
+            assert not given_up.is_set(), "waited for ten seconds"
+            given_up.wait(0.0005)
+    finally:
+        timer.cancel()
+
+
+def lease_of(limiter: Limiter) -> Lease:
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def rejection_of(limiter: Limiter) -> Rejection:
+    rejection = limiter.acquire()
+    assert isinstance(rejection, Rejection)
+    return rejection
+
+
+@pytest.mark.parametrize("limit", [0, -1, 1.5, "ten", True, None], ids=repr)
+def test_a_limit_is_a_positive_integer(limit: int) -> None:
+    message = f"'limit' must be a positive integer, got {limit!r}."
+    with pytest.raises(ValueError, match="positive") as error:
+        Limiter(limit)
+    assert str(error.value) == message
+    with pytest.raises(ValueError, match="positive") as error:
+        Limiter(1).set_limit(limit)
+    assert str(error.value) == message
+
+
+def test_admits_up_to_the_limit() -> None:
+    limiter = Limiter(3, max_wait=0)
+    leases = [lease_of(limiter) for _ in range(3)]
+    assert [lease.in_flight for lease in leases] == [1, 2, 3]
+    assert rejection_of(limiter).reason == "limit"
+    leases[0].release()
+    assert lease_of(limiter).in_flight == 3
+
+
+def test_a_lease_is_given_back_once() -> None:
+    limiter = Limiter(2, max_wait=0)
+    first, _second = lease_of(limiter), lease_of(limiter)
+    assert [first.release(), first.release(), first.release()] == [True, False, False]
+    assert limiter.in_flight == 1
+
+
+def test_a_lease_is_given_back_once_by_many_threads() -> None:
+    limiter = Limiter(2, max_wait=0)
+    keeper = lease_of(limiter)
+    for _ in range(200):
+        lease, barrier = lease_of(limiter), threading.Barrier(4)
+
+        def release(lease: Lease = lease, barrier: threading.Barrier = barrier) -> bool:
+            barrier.wait(10)
+            return lease.release()
+
+        with ThreadPoolExecutor(4) as pool:
+            assert sum(pool.map(lambda _, release=release: release(), range(4))) == 1
+        assert limiter.in_flight == 1
+    keeper.release()
+
+
+def test_a_lease_is_a_context_manager() -> None:
+    limiter = Limiter(1)
+    with pytest.raises(KeyError), lease_of(limiter) as lease:
+        assert not lease.released
+        raise KeyError
+    assert lease.released
+    assert limiter.in_flight == 0
+
+
+def test_a_snapshot_tells_all_and_can_not_be_changed() -> None:
+    limiter = Limiter(1, max_queue=0, name="reports")
+    lease = lease_of(limiter)
+    rejection_of(limiter)
+    rejection_of(limiter)
+    snapshot = limiter.snapshot()
+    lease.release()
+    assert snapshot.name == "reports"
+    assert snapshot.mode == "enforce"
+    assert (snapshot.limit, snapshot.in_flight, snapshot.queued) == (1, 1, 0)
+    assert (snapshot.admitted, snapshot.peak) == (1, 1)
+    assert snapshot.rejected == {"limit": 2, "queue_full": 0, "queue_timeout": 0}
+    with pytest.raises(AttributeError):
+        snapshot.limit = 5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("max_queue", "max_wait", "reason"),
+    [(0, 1.0, "limit"), (5, 0, "limit"), (1, 30.0, "queue_full")],
+    ids=["no line", "no wait", "the line is full"],
+)
+def test_rejects_with_the_reason(max_queue: int, max_wait: float, reason: str) -> None:
+    limiter = Limiter(1, max_queue=max_queue, max_wait=max_wait)
+    lease = lease_of(limiter)
+    waiter = Waiter(limiter) if reason == "queue_full" else None
+    rejection = rejection_of(limiter)
+    assert rejection.reason == reason
+    assert rejection.enforced
+    assert limiter.snapshot().rejected[reason] == 1
+    lease.release()
+    if waiter is not None:
+        assert isinstance(waiter.result(), Lease)
+
+
+def test_as_many_may_wait_as_the_limit_by_default() -> None:
+    limiter = Limiter(2, max_wait=30)
+    leases = [lease_of(limiter), lease_of(limiter)]
+    waiters = [Waiter(limiter), Waiter(limiter)]
+    assert rejection_of(limiter).reason == "queue_full"
+    for lease in leases:
+        lease.release()
+    assert all(isinstance(waiter.result(), Lease) for waiter in waiters)
+
+
+def test_rejects_who_has_waited_for_too_long() -> None:
+    limiter = Limiter(1, max_wait=0.02)
+    lease = lease_of(limiter)
+    rejection = rejection_of(limiter)
+    assert rejection.reason == "queue_timeout"
+    assert 0.02 <= rejection.queue_time < 5
+    assert limiter.snapshot().queued == 0
+    lease.release()
+    assert limiter.in_flight == 0
+
+
+def test_the_line_is_first_in_first_out() -> None:
+    limiter = Limiter(1, max_queue=8, max_wait=30)
+    served: list[int] = []
+    lease = lease_of(limiter)
+    waiters = []
+    for number in range(8):
+
+        def then(lease: Lease, number: int = number) -> None:
+            served.append(number)
+            lease.release()
+
+        waiters.append(Waiter(limiter, then))
+    lease.release()
+    for waiter in waiters:
+        waiter.result()
+    assert served == list(range(8))
+
+
+def test_nobody_overtakes_the_line() -> None:
+    limiter = Limiter(1, max_queue=1, max_wait=30)
+    lease = lease_of(limiter)
+    waiter = Waiter(limiter)
+    lease.release()
+    # The place is the waiter's from this very moment, whether or not its thread has run.
+    assert limiter.in_flight == 1
+    assert isinstance(waiter.result(), Lease)
+
+
+def test_the_time_in_the_line_is_measured_and_not_held_against_the_lease() -> None:
+    clock = Clock()
+    limiter = Limiter(1, max_wait=30, clock=clock)
+    lease = lease_of(limiter)
+    waiter = Waiter(limiter)
+    clock.now += 2.0
+    lease.release()
+    waited = waiter.result()
+    assert isinstance(waited, Lease)
+    clock.now += 0.5
+    waited.release()
+    assert (waited.queue_time, waited.held, lease.held) == (2.0, 0.5, 2.0)
+
+
+def test_a_place_given_in_the_instant_of_the_timeout_is_passed_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    limiter = Limiter(1, max_queue=2, max_wait=30)
+    lease = lease_of(limiter)
+
+    class TimesOutWhenAdmitted:
+        def __init__(self) -> None:
+            self.locked = False
+
+        def acquire(self, timeout: float | None = None) -> bool:
+            if timeout is not None:
+                self.behind = Waiter(limiter)
+                lease.release()  # Admits this one ...
+                return False  # ... that has just given up.
+            return True
+
+        def release(self) -> None:
+            pass
+
+    fake = TimesOutWhenAdmitted()
+    real = threading.Lock
+    locks = iter([fake])
+    monkeypatch.setattr(threading, "Lock", lambda: next(locks, None) or real())
+    assert rejection_of(limiter).reason == "queue_timeout"
+    passed_on = fake.behind.result()
+    assert isinstance(passed_on, Lease)
+    assert limiter.snapshot().in_flight == 1
+    passed_on.release()
+    snapshot = limiter.snapshot()
+    assert (snapshot.in_flight, snapshot.queued, snapshot.admitted) == (0, 0, 2)
+
+
+def test_a_thousand_races_of_timeout_and_admission_lose_nothing() -> None:
+    limiter = Limiter(1, max_queue=2, max_wait=0.0005)
+    chance = random.Random(3)
+    outcomes = {"admitted": 0, "timed out": 0}
+
+    def contend() -> None:
+        outcome = limiter.acquire()
+        outcomes["admitted" if isinstance(outcome, Lease) else "timed out"] += 1
+        if isinstance(outcome, Lease):
+            outcome.release()
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(1000):
+            lease = lease_of(limiter)
+            contenders = [pool.submit(contend) for _ in range(2)]
+            wait_until(lambda: limiter.snapshot().queued > 0 or contenders[0].done())
+            threading.Event().wait(chance.random() * 0.001)
+            lease.release()
+            for contender in contenders:
+                contender.result(10)
+            snapshot = limiter.snapshot()
+            assert (snapshot.in_flight, snapshot.queued) == (0, 0)
+    assert min(outcomes.values()) > 50, outcomes
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit], ids=repr)
+def test_who_is_interrupted_in_the_line_leaves_it(error: type[BaseException]) -> None:
+    limiter = Limiter(1, max_wait=30)
+    lease = lease_of(limiter)
+
+    def interrupt(lease: Lease) -> None:
+        raise error
+
+    limiter.on_queued = interrupt
+    with pytest.raises(error):
+        limiter.acquire()
+    assert limiter.snapshot().queued == 0
+    lease.release()
+    assert limiter.in_flight == 0
+
+
+def test_a_place_given_to_one_that_is_interrupted_is_passed_on() -> None:
+    limiter = Limiter(1, max_queue=2, max_wait=30)
+    lease = lease_of(limiter)
+    behind = []
+
+    def interrupt(_lease: Lease) -> None:
+        limiter.on_queued = None
+        behind.append(Waiter(limiter))
+        lease.release()
+        raise KeyboardInterrupt
+
+    limiter.on_queued = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        limiter.acquire()
+    assert isinstance(behind[0].result(), Lease)
+
+
+def test_the_limit_is_never_exceeded_in_a_storm() -> None:
+    limiter = Limiter(4, max_queue=16, max_wait=0.005)
+    lock, inside, peak, served = threading.Lock(), 0, 0, 0
+
+    def client() -> None:
+        nonlocal inside, peak, served
+        for _ in range(300):
+            lease = limiter.acquire()
+            if isinstance(lease, Rejection):
+                continue
+            with lock:
+                inside += 1
+                served += 1
+                peak = max(peak, inside)
+            threading.Event().wait(0.0002)
+            with lock:
+                inside -= 1
+            lease.release()
+
+    with ThreadPoolExecutor(32) as pool:
+        for future in [pool.submit(client) for _ in range(32)]:
+            future.result(60)
+    snapshot = limiter.snapshot()
+    assert peak == snapshot.peak == 4
+    assert (snapshot.in_flight, snapshot.queued) == (0, 0)
+    assert snapshot.admitted == served
+    assert served + sum(snapshot.rejected.values()) == 32 * 300
+
+
+def test_a_new_limit_holds_at_once() -> None:
+    limiter = Limiter(1, max_queue=3, max_wait=30)
+    leases = [lease_of(limiter)]
+    waiters = [Waiter(limiter) for _ in range(3)]
+    limiter.set_limit(3)
+    assert limiter.in_flight == 3
+    limiter.set_limit(2)  # Does not block, and takes nothing away.
+    assert (limiter.in_flight, limiter.snapshot().queued) == (3, 1)
+    leases[0].release()
+    assert (limiter.in_flight, limiter.snapshot().queued) == (2, 1)
+    for waiter in waiters[:2]:
+        lease = waiter.result()
+        assert isinstance(lease, Lease)
+        lease.release()
+    assert isinstance(waiters[2].result(), Lease)
+    assert limiter.in_flight == 1
+
+
+def test_a_dropped_lease_comes_back_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    limiter = Limiter(1, max_wait=0)
+    lease = lease_of(limiter)
+    released = []
+    limiter.on_release = released.append
+    with caplog.at_level(logging.WARNING):
+        del lease
+    assert limiter.in_flight == 0
+    assert caplog.messages == [
+        "A lease was dropped without being released, and held until it was collected."
+        " Iterate over each response to its end, or close it."
+    ]
+    assert released == []  # Nobody is called from within a finalizer ...
+    lease_of(limiter).release()
+    assert len(released) == 2  # ... but later, when it can do no harm.
+
+
+def test_a_lease_collected_while_its_own_thread_holds_the_lock_comes_back() -> None:
+    limiter = Limiter(2, max_wait=0)
+    lease = lease_of(limiter)
+    lease.may_be_dropped = True
+    with limiter._lock:
+        del lease  # Would wait for itself for ever, if it waited.
+        assert limiter.in_flight == 1
+    other = lease_of(limiter)
+    assert limiter.in_flight == 1
+    other.release()
+    assert limiter.in_flight == 0
+
+
+def test_leases_collected_in_the_middle_of_everything_come_back() -> None:
+    limiter = Limiter(10_000, max_wait=0)
+    thresholds = gc.get_threshold()
+
+    def drop_many() -> None:
+        for _ in range(500):
+            lease = lease_of(limiter)
+            lease.may_be_dropped = True
+            circle: list[object] = [lease]
+            circle.append(circle)
+            lease_of(limiter).release()
+
+    gc.set_threshold(5, 2, 2)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for future in [pool.submit(drop_many) for _ in range(8)]:
+                future.result(60)
+    finally:
+        gc.set_threshold(*thresholds)
+    gc.collect()
+    assert limiter.snapshot().in_flight == 0
+
+
+class TestShadow:
+    def test_admits_at_once_and_counts_what_it_would_reject(self) -> None:
+        limiter = Limiter(1, max_queue=0, mode="shadow")
+        first, second = lease_of(limiter), lease_of(limiter)
+        assert first.rejection is None
+        assert second.rejection is not None
+        assert (second.rejection.reason, second.rejection.enforced) == ("limit", False)
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.admitted) == (2, 2)
+        assert snapshot.rejected["limit"] == 1
+
+    def test_counts_a_full_line(self) -> None:
+        limiter = Limiter(1, max_queue=1, mode="shadow")
+        leases = [lease_of(limiter) for _ in range(3)]
+        reasons = [lease.rejection and lease.rejection.reason for lease in leases]
+        assert reasons == [None, None, "queue_full"]
+        assert limiter.snapshot().queued == 1
+        for lease in leases:
+            lease.release()
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.queued) == (0, 0)
+
+    def test_who_would_have_had_a_place_in_time_is_not_counted(self) -> None:
+        clock = Clock()
+        limiter = Limiter(1, mode="shadow", max_wait=1.0, clock=clock)
+        first, second = lease_of(limiter), lease_of(limiter)
+        clock.now += 0.9
+        first.release()
+        clock.now += 10
+        second.release()
+        assert second.rejection is None
+        assert sum(limiter.snapshot().rejected.values()) == 0
+
+    @pytest.mark.parametrize("first_to_go", [0, 1], ids=["the one in place", "the one in line"])
+    def test_who_would_have_waited_for_too_long_is_counted(self, first_to_go: int) -> None:
+        clock = Clock()
+        limiter = Limiter(1, mode="shadow", max_wait=1.0, clock=clock)
+        leases = [lease_of(limiter), lease_of(limiter)]
+        clock.now += 1.5
+        leases[first_to_go].release()
+        assert leases[0].rejection is None
+        assert leases[1].rejection is not None
+        assert leases[1].rejection.reason == "queue_timeout"
+        leases[1 - first_to_go].release()
+        snapshot = limiter.snapshot()
+        assert snapshot.rejected == {"limit": 0, "queue_full": 0, "queue_timeout": 1}
+        assert (snapshot.in_flight, snapshot.queued) == (0, 0)
+
+    def test_enforcing_again_counts_all_that_are_inside(self) -> None:
+        limiter = Limiter(2, max_queue=0, mode="shadow")
+        leases = [lease_of(limiter) for _ in range(4)]
+        limiter.set_mode("enforce")
+        rejection_of(limiter)
+        for lease in leases[:3]:
+            lease.release()
+        assert lease_of(limiter).in_flight == 2
+
+
+@pytest.mark.parametrize("mode", ["shadow", "off"])
+def test_whoever_waits_is_admitted_when_enforcing_ends(mode: str) -> None:
+    limiter = Limiter(1, max_queue=2, max_wait=30)
+    lease = lease_of(limiter)
+    waiters = [Waiter(limiter), Waiter(limiter)]
+    limiter.set_mode(mode)
+    leases = [waiter.result() for waiter in waiters]
+    assert all(isinstance(lease, Lease) for lease in leases)
+    assert limiter.in_flight == 3
+    for each in [lease, *leases]:
+        assert isinstance(each, Lease)
+        each.release()
+    assert limiter.in_flight == 0
+
+
+def test_setting_the_mode_that_is_leaves_the_line_alone() -> None:
+    limiter = Limiter(1, max_wait=30)
+    lease = lease_of(limiter)
+    waiter = Waiter(limiter)
+    limiter.set_mode("enforce")
+    assert (limiter.in_flight, limiter.snapshot().queued) == (1, 1)
+    lease.release()
+    assert isinstance(waiter.result(), Lease)
+
+
+def test_an_unknown_mode_is_refused() -> None:
+    with pytest.raises(ValueError, match="'on' is not a valid Mode"):
+        Limiter(1).set_mode("on")
+    assert Limiter(1).mode is Mode.ENFORCE
+
+
+def test_the_representation_shows_how_full_it_is() -> None:
+    limiter = Limiter(40, name="api")
+    lease = lease_of(limiter)
+    assert repr(limiter) == "<Limiter 'api' enforce: 1/40 in flight, 0 queued>"
+    lease.release()
