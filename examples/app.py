@@ -23,8 +23,8 @@ handler.addFilter(TagFilter())  # Tells every line which request it belongs to.
 logging.basicConfig(
     level=logging.INFO,
     handlers=[handler],
-    format="%(levelname)s process=%(process_id)s thread=%(thread_id)s in_flight=%(in_flight)s"
-    " queue_time=%(queue_time)s %(message)s",
+    format="%(levelname)s process=%(process_id)s thread=%(thread_id)s"
+    " in_flight=%(in_flight)s/%(limit)s %(message)s",
 )
 
 app = Flask(__name__)

@@ -41,6 +41,9 @@ def given_options(function: str, known: frozenset[str], options: dict[str, objec
     :param function: The name for the error message, ``"dumps"`` or ``"loads"``.
     :raises TypeError: An option is unknown. One that goes with ``cls`` is left to that class.
     """
+    if not options:
+        return {}
+
     given = {name: value for name, value in options.items() if value is not None}
 
     if "cls" not in given and not known.issuperset(options):

@@ -34,20 +34,19 @@ def read_document(document: str | bytes | bytearray) -> str:
     if isinstance(document, str):
         if document.startswith("\ufeff"):
             raise InvalidJSONError("Unexpected UTF-8 BOM (decode using utf-8-sig)", document, 0)
+        is_long = len(document) > MAX_DEPTH
+        is_deep = is_long and scan.is_deeper(document.encode("utf-8", "surrogatepass"), MAX_DEPTH)
         text = document
-        # A short one needs no look at its depth.
-        encoded = text.encode("utf-8", "surrogatepass") if len(text) > MAX_DEPTH else b""
     elif isinstance(document, (bytes, bytearray)):
-        encoded = bytes(document)
-        if encoded.startswith(codecs.BOM_UTF8):
-            encoded = encoded[len(codecs.BOM_UTF8) :]
+        encoded = bytes(document).removeprefix(codecs.BOM_UTF8)
+        is_deep = scan.is_deeper(encoded, MAX_DEPTH)
         text = _decode(encoded)
     else:
         raise TypeError(
             f"'{type(document).__name__}' is not a JSON document, pass str, bytes or bytearray."
         )
 
-    if scan.is_deeper(encoded, MAX_DEPTH):
+    if is_deep:
         _refuse_depth(text)
     return text
 
@@ -80,7 +79,7 @@ def find_refused_number(text: str) -> InvalidJSONError | None:
     such as ``1e999`` that a float could only hold as an infinity, and an integer of more digits
     than :func:`sys.get_int_max_str_digits`.
     """
-    for token, position in scan.number_tokens(text):
+    for token, position in scan.unusual_numbers(text):
         problem = _problem(token)
         if problem:
             shown = token if len(token) <= 40 else f"{token[:37]}..."

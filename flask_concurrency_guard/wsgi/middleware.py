@@ -118,13 +118,13 @@ class GuardMiddleware:
     def _admit(
         self, lease: Lease, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
+        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time)
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         if request_released.receivers:
             self.limiter.on_release = self._released
         if lease.rejection is not None:
             self._tell(lease.rejection, environ)
-        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time)
         if (wrapper := environ.get("wsgi.file_wrapper")) is not None:
             self._file_wrappers.guard(environ, wrapper)
         token = current_request.set(lease)

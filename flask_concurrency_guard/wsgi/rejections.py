@@ -75,8 +75,12 @@ class ProblemAnswer:
         tags: list[tuple[str, str]],
     ) -> Iterable[bytes]:
         headers, body = self.content(rejection, environ)
+        if environ["REQUEST_METHOD"] == "HEAD":
+            # Without its length, which Werkzeug's linter would hold against the empty body.
+            headers = [header for header in headers if header[0] != "Content-Length"]
+            body = b""
         start_response(self.status, headers + tags)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        return [body] if body else []
 
 
 def rejection_headers(rejection: Rejection) -> list[tuple[str, str]]:

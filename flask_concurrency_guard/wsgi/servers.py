@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
@@ -60,9 +61,13 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
     """Return the server that is calling the app; None where it doesn't tell, or has no bound."""
     if "uwsgi" in sys.modules and "uwsgi.version" in environ:
         return _uwsgi(sys.modules["uwsgi"])
-    for module, names in _callers():
+    for frame in _callers():
+        module = frame.f_globals.get("__name__", "")
         for prefix, probe in _PROBES.items():
             if module.startswith(prefix):
+                # Looked at nowhere else: up to Python 3.12, `f_locals` is a copy that the frame
+                # keeps, so all that is in it lives as long as the frame does.
+                names = frame.f_locals
                 try:
                     return probe(names)
                 except (AttributeError, KeyError, TypeError):
@@ -70,17 +75,16 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
     return None
 
 
-def _callers() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the module and the local names of all that led here, innermost first."""
+def _callers() -> Iterator[FrameType]:
+    """Yield the frames of all that led here, innermost first, and those of the main thread."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        yield frame.f_globals.get("__name__", ""), frame.f_locals
+        yield frame
         frame = frame.f_back
     # granian calls the app from threads of its own, with its own code only in the main one.
-    main = sys.modules.get("threading")
-    frame = sys._current_frames().get(main.main_thread().ident) if main is not None else None
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
     while frame is not None:
-        yield frame.f_globals.get("__name__", ""), frame.f_locals
+        yield frame
         frame = frame.f_back
 
 

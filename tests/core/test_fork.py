@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import os
+import threading
+
+import pytest
+
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.limiter import Limiter
+
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
+    # Python 3.12 and later warn of a fork beside threads, which is what is tested here.
+    pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
+]
+
+
+def in_a_child(check: object) -> int:
+    """Return the exit status of a forked child that runs `check`; 0 if it returned."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            check()  # type: ignore[operator]
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def test_a_child_starts_with_none_in_flight() -> None:
+    limiter = Limiter(1, max_wait=0)
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+
+    def check() -> None:
+        assert limiter.in_flight == 0
+        assert limiter.snapshot().admitted == 0
+        mine = limiter.acquire()
+        assert isinstance(mine, Lease)
+        lease.release()  # The parent's: gives nothing back here.
+        assert limiter.in_flight == 1
+        mine.release()
+        assert limiter.in_flight == 0
+
+    assert in_a_child(check) == 0
+    assert limiter.in_flight == 1
+    lease.release()
+
+
+def test_a_child_is_not_locked_out_by_a_thread_that_the_parent_has() -> None:
+    limiter = Limiter(1, max_wait=0)
+    locked, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with limiter._lock:
+            locked.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    locked.wait(10)
+
+    def check() -> None:
+        lease = limiter.acquire()
+        assert isinstance(lease, Lease)
+
+    try:
+        assert in_a_child(check) == 0
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_limiter_that_nobody_has_any_more_is_not_kept() -> None:
+    from flask_concurrency_guard.core import fork
+
+    before = len(fork._forkables)
+    limiter = Limiter(1)
+    assert len(fork._forkables) == before + 1
+    del limiter
+    assert len(fork._forkables) == before

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import pytest
+
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.observe.rejections import RejectionLog
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 5.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Logged:
+    """A full limiter whose rejections are logged, as the middleware does it."""
+
+    def __init__(self, **options: object) -> None:
+        self.clock = Clock()
+        self.limiter = Limiter(1, max_wait=0, **options)  # type: ignore[arg-type]
+        self.log = RejectionLog(self.limiter, self.clock)
+        self.kept = [self.limiter.acquire()]
+
+    def reject(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.kept.append(self.limiter.acquire())
+            if self.log.due():
+                self.log.write()
+
+
+def test_warns_at_most_once_a_second_and_carries_the_count(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = Logged()
+    logged.reject(80)
+    logged.clock.now += 0.9
+    logged.reject(5)
+    assert caplog.messages == ["Rejected 1 request (limit 1); the limit is 1 in flight."]
+    logged.clock.now += 0.2
+    logged.reject()
+    assert caplog.messages[1:] == ["Rejected 85 requests (limit 85); the limit is 1 in flight."]
+    record = caplog.records[1]
+    assert record.levelname == "WARNING"
+    assert record.name == "flask_concurrency_guard.rejections"
+    assert record.limiter == "default"  # type: ignore[attr-defined]
+    assert record.reason == "limit"  # type: ignore[attr-defined]
+    assert record.rejected == {"limit": 85}  # type: ignore[attr-defined]
+
+
+def test_what_is_not_told_yet_is_pending(caplog: pytest.LogCaptureFixture) -> None:
+    logged = Logged()
+    logged.reject()
+    assert not logged.log.pending
+    logged.reject(3)
+    assert logged.log.pending
+    logged.clock.now += 1.0
+    logged.log.write()
+    assert not logged.log.pending
+    assert caplog.messages[-1] == "Rejected 3 requests (limit 3); the limit is 1 in flight."
+    logged.clock.now += 1.0
+    logged.log.write()
+    assert len(caplog.messages) == 2
+
+
+def test_shadow_mode_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    logged = Logged(mode="shadow")
+    logged.reject()
+    assert caplog.messages == ["Would have rejected 1 request (limit 1); the limit is 1 in flight."]
+    for lease in logged.kept:
+        lease.release()  # type: ignore[union-attr]
+
+
+def test_who_finds_another_one_writing_leaves_it_at_that(caplog: pytest.LogCaptureFixture) -> None:
+    logged = Logged()
+    with logged.log._writing:
+        logged.reject()
+    assert caplog.messages == []
+    assert logged.log.pending

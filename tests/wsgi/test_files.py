@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import gc
+import io
+from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support import call
+
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
+
+Start = Callable[..., Any]
+
+
+class FileWrapper:
+    """As gunicorn's: a class, and the server asks for instances of it."""
+
+    def __init__(self, filelike: Any, blksize: int = 2) -> None:
+        self.filelike = filelike
+        self.blksize = blksize
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        if data := self.filelike.read(self.blksize):
+            return bytes(data)
+        raise StopIteration
+
+
+def function_wrapper(file: Any, size: int = 2) -> Any:
+    """As uWSGI's: a function, and the server compares what it returned."""
+    return file
+
+
+def send(file: Any) -> Any:
+    def app(environ: Any, start_response: Start) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file, 2)
+
+    return app
+
+
+def guarded(app: Any) -> GuardMiddleware:
+    return GuardMiddleware(app, Limiter(1, max_wait=0))
+
+
+wrappers = pytest.mark.parametrize(
+    "wrapper", [FileWrapper, function_wrapper], ids=["class", "function"]
+)
+
+
+@wrappers
+def test_the_file_closed_by_the_server_gives_the_lease_back(wrapper: Any) -> None:
+    file = io.BytesIO(b"hello")
+    guard = guarded(send(file))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert guard.limiter.in_flight == 1
+    called.close()
+    assert file.closed
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_the_file_read_to_its_end_gives_the_lease_back(wrapper: Any) -> None:
+    guard = guarded(send(io.BytesIO(b"hello")))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert b"".join(called.body) == b"hello"
+    assert guard.limiter.in_flight == 0
+
+
+def test_the_server_gets_an_instance_of_what_it_asks_for() -> None:
+    with open(__file__, "rb") as file:
+        called = call(guarded(send(file)), environ_overrides={"wsgi.file_wrapper": FileWrapper})
+        assert isinstance(called.body, FileWrapper)
+        assert isinstance(called.body, called.environ["wsgi.file_wrapper"])
+        assert called.body.filelike.fileno() == file.fileno()
+        called.close()
+
+
+def test_the_server_gets_back_the_very_object_that_it_returned() -> None:
+    returned = []
+
+    def wrapper(file: Any, size: int = 2) -> Any:
+        returned.append(file)
+        return file
+
+    called = call(guarded(send(io.BytesIO())), environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert called.body is returned[0]
+    called.close()
+
+
+@wrappers
+def test_a_file_that_the_app_does_not_return_holds_nothing(wrapper: Any) -> None:
+    def app(environ: Any, start_response: Start) -> Iterator[bytes]:
+        environ["wsgi.file_wrapper"](io.BytesIO(b"unused"))
+        start_response("200 OK", [])
+        return iter([b"something else"])
+
+    guard = guarded(app)
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert guard.limiter.in_flight == 1
+    assert b"".join(called.body) == b"something else"
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_a_dropped_file_gives_the_lease_back(wrapper: Any) -> None:
+    guard = guarded(send(io.BytesIO(b"hello")))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    del called
+    gc.collect()
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_a_file_whose_close_raises_gives_the_lease_back(wrapper: Any) -> None:
+    class Raises(io.BytesIO):
+        def close(self) -> None:
+            super().close()
+            raise OSError("disk on fire")
+
+    guard = guarded(send(Raises(b"hello")))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    with pytest.raises(OSError, match="disk on fire"):
+        called.close()
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_an_exempt_file_holds_nothing(wrapper: Any) -> None:
+    guard = guarded(send(io.BytesIO(b"hello")))
+    guard.is_exempt = lambda environ: True
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert guard.limiter.in_flight == 0
+    called.close()
+
+
+def test_a_counterpart_is_made_once() -> None:
+    guard = guarded(send(io.BytesIO(b"hello")))
+    first = call(guard, environ_overrides={"wsgi.file_wrapper": FileWrapper})
+    first.close()
+    second = call(guard, environ_overrides={"wsgi.file_wrapper": FileWrapper})
+    second.close()
+    assert first.environ["wsgi.file_wrapper"] is second.environ["wsgi.file_wrapper"]
