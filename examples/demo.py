@@ -23,7 +23,7 @@ from demonstration.server import Server
 from demonstration.server import ServerFailed
 from demonstration.server import running_server
 
-_LOGGED = re.compile(r"^.* (?:/slow\S* begins|Rejected \d+ .*)$", re.MULTILINE)
+_TAGGED = re.compile(r"^\w+ process=\d+ thread=\d+ .*$", re.MULTILINE)
 _BAR = 20
 
 
@@ -33,7 +33,7 @@ def main() -> int:
     for name in ("SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), _leave)
-    screen = Screen()
+    screen = Screen(sys.stdout)
     try:
         demonstrate(screen, options)
     except KeyboardInterrupt:
@@ -80,7 +80,7 @@ def demonstrate(screen: Screen, options: argparse.Namespace) -> None:
     guarded = run(screen, options, "guarded", guard_settings(options))
     screen.write()
     show_table(screen, unguarded, guarded)
-    screen.write()
+    show_summary(screen, guarded)
     show_responses(screen, guarded)
     show_json(screen, unguarded.numbers, guarded.numbers)
     screen.say("That was examples/app.py, and the guard is two lines in it.")
@@ -105,7 +105,7 @@ def run(screen: Screen, options: argparse.Namespace, name: str, settings: dict[s
         threads = watch(screen, name, server, crowd)
         numbers = server.get("/numbers").decode().strip()
         counts = server.counts()
-        log = _LOGGED.findall(server.log())
+        log = _TAGGED.findall(server.log())
     served = [json.loads(answer.body) for answer in crowd.answers if answer.status == 200]
     return Run(
         requests=options.requests,
@@ -139,13 +139,25 @@ def watch(screen: Screen, name: str, server: Server, crowd: Crowd) -> int:
         time.sleep(0.01)
 
 
+def show_summary(screen: Screen, guarded: Run) -> None:
+    """Say in words what the table means."""
+    served, rejected = len(guarded.with_status(200)), len(guarded.with_status(503))
+    screen.write()
+    screen.say(
+        f"With the guard {served} were served, never more than {guarded.peak} at a time, and"
+        f" {rejected} were told at once to come back later. A view that only sleeps has room for"
+        " everybody; one that needs a CPU or a database has not."
+    )
+    screen.write()
+
+
 def show_responses(screen: Screen, guarded: Run) -> None:
     """Show what the guard lets people see."""
     if rejected := guarded.with_status(503):
         show_answer(screen, "A rejected request", rejected[len(rejected) // 2])
     if admitted := guarded.with_status(200):
         show_answer(screen, "An admitted request", admitted[0])
-    screen.say("The server's log, of which every line knows its request:", "bold")
+    screen.say("From the server's log:", "bold")
     screen.quote("\n".join(example_lines(guarded.log)))
 
 

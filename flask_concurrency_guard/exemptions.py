@@ -77,7 +77,7 @@ class _ExemptViews:
             return False
         app = self._get_app()
         try:
-            adapter = app.create_url_adapter(app.request_class(environ))
+            adapter = app.create_url_adapter(app.request_class(environ, populate_request=False))
             return adapter is not None and adapter.match()[0] in self._endpoints
         except HTTPException:
             return False  # The app itself answers 404, 405 or a redirect.

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,3 +212,18 @@ def test_every_setting_has_a_line_of_documentation() -> None:
     for setting in SETTINGS:
         assert setting.key.startswith(PREFIX)
         assert setting.doc.endswith(".")
+
+
+def table() -> str:
+    """The settings as the documentation shows them."""
+    rows = ["| key | default | meaning |", "|---|---|---|"]
+    for setting in SETTINGS:
+        name = setting.key.removeprefix(PREFIX)
+        rows.append(f"| `{name}` | `{setting.default!r}` | {setting.doc} |")
+    return "\n".join(rows)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
+def test_the_documentation_shows_the_settings_as_they_are(page: str) -> None:
+    text = (Path(__file__).parent.parent / page).read_text("utf-8")
+    assert table() in text

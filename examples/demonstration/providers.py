@@ -28,7 +28,9 @@ def show_json(screen: Screen, flask_text: str, guard_text: str) -> None:
     """
     screen.say('JSON of {"ratio": float("nan"), "price": Decimal("9.90")}:', "bold")
     _quote_both(screen, *(f"{text:29}  {_verdict(text)}" for text in (flask_text, guard_text)))
-    screen.say("A program replaces json.dumps by one that wants an integer for indent:", "bold")
+    screen.say(
+        "With json.dumps replaced by one that wants an integer for indent, like ujson's:", "bold"
+    )
     screen.quote(CRASH)
     _quote_both(screen, *crash_calls())
 

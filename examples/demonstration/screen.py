@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import textwrap
 import time
+from typing import TextIO
 
 _STYLES = {"bold": "1", "dim": "2", "green": "32", "red": "31"}
 _INDENT = "    "
 
 
 class Screen:
-    """Where the demonstration is shown: standard output."""
+    """Where the demonstration is shown.
 
-    def __init__(self) -> None:
-        self._out = sys.stdout
+    :param out: what to write to.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
         self._moves = self._out.isatty() and os.environ.get("TERM") != "dumb"
         # https://no-color.org: present and not empty. Windows may show the codes as they are.
         self._colours = self._moves and not os.environ.get("NO_COLOR") and os.name != "nt"

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from threading import Lock
 
     from .decisions import Rejection
@@ -30,7 +29,6 @@ class Lease:
         "_limiter",
         "_released",
         "_wakeup",
-        "file",
         "held",
         "holder",
         "in_flight",
@@ -61,8 +59,6 @@ class Lease:
         self.held = 0.0
         #: In shadow mode: how the request would have been rejected.
         self.rejection: Rejection | None = None
-        #: Returns the server's own file wrapper, around a file that holds this lease. Weak.
-        self.file: Callable[[], object] | None = None
         #: Whether to drop the lease without releasing it is no mistake of its holder's.
         self.may_be_dropped = False
 

@@ -28,6 +28,7 @@ def install(app: Flask, backend: str) -> None:
     :param backend: The library to use, ``"stdlib"``.
     :raises ConfigurationError: There is no such backend.
     """
+    chosen = load_backend(backend)
     before = app.json
     if not isinstance(before, DefaultJSONProvider) or _has_own_json(before):
         _logger.warning(
@@ -37,8 +38,9 @@ def install(app: Flask, backend: str) -> None:
         )
         return
 
-    after = _safe_class(type(before)).__new__(_safe_class(type(before)))
-    vars(after).update(vars(before), _backend=load_backend(backend))
+    cls = _safe_class(type(before))
+    after = cls.__new__(cls)
+    vars(after).update(vars(before), _backend=chosen)
     app.json = after
     _update_templates(app, before, after)
 

@@ -47,8 +47,10 @@ def given_options(function: str, known: frozenset[str], options: dict[str, objec
     given = {name: value for name, value in options.items() if value is not None}
 
     if "cls" not in given and not known.issuperset(options):
-        unknown = ", ".join(f"'{name}'" for name in sorted(options.keys() - known))
-        raise TypeError(f"{unknown} is not an option of {function}, use {_choices(known)}.")
+        unknown = sorted(options.keys() - known)
+        names = ", ".join(f"'{name}'" for name in unknown)
+        are = "is not an option" if len(unknown) == 1 else "are not options"
+        raise TypeError(f"{names} {are} of {function}, use {_choices(known)}.")
 
     return given
 

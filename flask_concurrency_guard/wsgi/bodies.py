@@ -26,8 +26,6 @@ def guard_body(body: Iterable[bytes], lease: Lease) -> Iterable[bytes]:
         guarded = GuardedList(body)
         guarded.lease = lease
         return guarded
-    if lease.file is not None and lease.file() is body:
-        return body  # Its file holds the lease, see `files`.
     if hasattr(kind, "__len__"):
         return SizedGuardedBody(body, lease)
     return GuardedBody(body, lease)

@@ -6,6 +6,7 @@ is left alone, and the *file* inside it holds the lease: servers close it when i
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 KEY = "wsgi.file_wrapper"
 
+# Holds a weak reference to what the server's wrapper made of the app's file.
+_SENT = "flask_concurrency_guard.file"
+
 
 class FileWrappers:
     """Servers' file wrappers, each with its counterpart that lends the lease to the file."""
@@ -35,6 +39,12 @@ class FileWrappers:
         except KeyError:
             # One a server, made in its first request.
             environ[KEY] = self._guarded[wrapper] = _counterpart(wrapper)
+
+
+def holds_lease(body: object, environ: WSGIEnvironment) -> bool:
+    """Return whether `body` is a file in the server's own wrapper, which holds the lease."""
+    sent = environ.get(_SENT)
+    return sent is not None and sent() is body
 
 
 class LeasedFile:
@@ -78,7 +88,7 @@ def _guarded_class(wrapper: type) -> type:
             lease = current_request.get()
             if isinstance(lease, Lease):
                 file = LeasedFile(file, lease)
-                lease.file = ref(self)
+                lease.holder[_SENT] = ref(self)
             super().__init__(file, *args, **options)
 
     return GuardedFileWrapper
@@ -91,7 +101,8 @@ def _guarded_function(wrapper: Callable[..., Any]) -> Callable[..., Any]:
         if not isinstance(lease, Lease):
             return wrapper(file, *args, **options)
         body = wrapper(LeasedFile(file, lease), *args, **options)
-        lease.file = ref(body)
+        with suppress(TypeError):  # Not all objects can be referred to weakly.
+            lease.holder[_SENT] = ref(body)
         return body
 
     return guarded_file_wrapper

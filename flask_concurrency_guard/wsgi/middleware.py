@@ -23,6 +23,7 @@ from .bodies import guard_body
 from .drain import drain
 from .drain import has_body
 from .files import FileWrappers
+from .files import holds_lease
 from .rejections import ProblemAnswer
 from .tags import Tagger
 
@@ -125,13 +126,16 @@ class GuardMiddleware:
             self.limiter.on_release = self._released
         if lease.rejection is not None:
             self._tell(lease.rejection, environ)
-        if (wrapper := environ.get("wsgi.file_wrapper")) is not None:
+        wrapper = environ.get("wsgi.file_wrapper")
+        if wrapper is not None:
             self._file_wrappers.guard(environ, wrapper)
         token = current_request.set(lease)
         try:
             body = self.app(environ, tagged(start_response, tags))
         finally:
             current_request.reset(token)
+        if wrapper is not None and holds_lease(body, environ):
+            return body
         return guard_body(body, lease)
 
     def _pass(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -34,11 +34,7 @@ CACHE = Path(sys.prefix) / "conformance"
 PLAIN = "plain"
 GUARDED = "guarded"
 LIMITED = "limit 4, no wait"
-RUNS = {
-    PLAIN: (),
-    GUARDED: ("-p", "guard_plugin"),
-    LIMITED: ("-p", "guard_plugin", "--guard-limit=4"),
-}
+RUNS: dict[str, list[str]] = {PLAIN: [], GUARDED: [], LIMITED: ["--guard-limit=4"]}
 OUTCOMES = ("passed", "failed", "error", "skipped")
 
 # Flask's tests rely on what pytest 9 has turned into errors.
@@ -73,8 +69,14 @@ SUITES = {
         ["--override-ini=addopts="],
     ),
     "flask-login": Suite(["asgiref", "semantic-version"]),
-    "flask-sqlalchemy": Suite([]),
 }
+
+
+class Place(NamedTuple):
+    """Where the tests are, and the folder of their environment and of what comes out."""
+
+    project: Path
+    home: Path
 
 
 class Failed(Exception):
@@ -101,33 +103,30 @@ def main() -> int:
     parser.add_argument("--suite", default="flask", choices=SUITES, help="whose tests to run")
     options = parser.parse_args()
     try:
-        home = set_up(options.suite, options.flask)
-        runs = {name: run(home, name, options.suite) for name in RUNS}
+        place = set_up(options.suite, options.flask)
+        runs = {name: run(place, name, options.suite) for name in RUNS}
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 2
     return report(runs)
 
 
-def set_up(suite: str, flask: str) -> Path:
-    """Return the folder with the project's sdist in `project` and an environment in `venv`."""
+def set_up(suite: str, flask: str) -> Place:
+    """Fetch the project's sdist, and make an environment to run its tests in."""
     project = fetch(suite, flask if suite == "flask" else None)
-    home = CACHE / f"{project.name}-on-{flask}" if suite != "flask" else CACHE / f"flask-{flask}"
-    home.mkdir(exist_ok=True)
+    home = CACHE / (f"flask-{flask}" if suite == "flask" else f"{project.name}-on-{flask}")
     requirements = [
         f"flask=={flask}",
-        # Flask 3.0 is only tested as it was released: with the Werkzeug of its time.
+        # Flask 3.0 is tested as it was released: with the Werkzeug of its time.
         *(["werkzeug==3.0.*"] if flask.startswith("3.0.") else []),
-        *([] if suite == "flask" else [str(project)]),
+        *([str(project)] if suite != "flask" else []),
         PYTEST,
         *SUITES[suite].requirements,
         "--editable",
         str(ROOT),
     ]
     install(home / "venv", requirements)
-    (home / "project").unlink(missing_ok=True)
-    (home / "project").symlink_to(project)
-    return home
+    return Place(project, home)
 
 
 def fetch(name: str, wanted: str | None) -> Path:
@@ -168,43 +167,49 @@ def check(command: Sequence[str]) -> None:
         raise Failed(f"'{' '.join(command)}' has failed:\n{finished.stdout}")
 
 
-def run(home: Path, name: str, suite: str) -> Run:
+def run(place: Place, name: str, suite: str) -> Run:
     """Run the suite in a process of its own, whose output goes to a file."""
     print(f"-- running {name}", flush=True)
-    where = home / name.replace(" ", "-").replace(",", "")
-    outcomes, guarded = where.with_suffix(".outcomes"), where.with_suffix(".guarded")
+    log, outcomes, guarded = (
+        place.home / f"{name.replace(', ', '-').replace(' ', '-')}{suffix}"
+        for suffix in (".log", ".outcomes.json", ".guarded.json")
+    )
     outcomes.unlink(missing_ok=True)
-    command = [home / "venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider"]
-    command += ["-p", "outcomes_plugin", f"--outcomes={outcomes}", *RUNS[name]]
-    command += [f"--guarded={guarded}"] if RUNS[name] else []
+    guarded.unlink(missing_ok=True)
+    command = [place.home / "venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider"]
+    command += ["-p", "outcomes_plugin", f"--outcomes={outcomes}"]
+    if name != PLAIN:
+        command += ["-p", "guard_plugin", f"--guarded={guarded}", *RUNS[name]]
     command += SUITES[suite].arguments
     ours = ("PYTEST_", "FLASK_", "CONCURRENCY_GUARD_")
     environment = {key: value for key, value in os.environ.items() if not key.startswith(ours)}
     environment["PYTHONPATH"] = str(HERE)
     started = time.monotonic()
-    with where.with_suffix(".log").open("w") as log:
+    with log.open("w") as output:
         subprocess.run(
             command,
-            cwd=home / "project",
+            cwd=place.project,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             check=False,
         )
     seconds = time.monotonic() - started
     try:
         found = json.loads(outcomes.read_text("utf-8"))
-        found |= json.loads(guarded.read_text("utf-8")) if RUNS[name] else {}
+        if name != PLAIN:
+            found |= json.loads(guarded.read_text("utf-8"))
     except FileNotFoundError:
-        output = Path(log.name).read_text("utf-8", errors="replace")
-        raise Failed(f"pytest came to no end:\n{output}") from None
+        printed = log.read_text("utf-8", errors="replace")
+        raise Failed(f"pytest came to no end, see '{log}':\n{printed}") from None
     return Run(**found, seconds=seconds)
 
 
 def report(runs: dict[str, Run]) -> int:
     """Print what was found. Return the exit status."""
     print_table(runs)
+    print_failures(runs[PLAIN])
     for name in (GUARDED, LIMITED):
         print_differences(name, runs[name], runs[PLAIN])
     problems = find_problems(runs[PLAIN], runs[GUARDED])
@@ -214,14 +219,25 @@ def report(runs: dict[str, Run]) -> int:
 
 
 def print_table(runs: dict[str, Run]) -> None:
-    columns = (*OUTCOMES, "seconds", "apps", "admitted", "rejected", "held")
+    """Print the numbers; `by gc` are the tests whose leases only the collector gave back."""
+    columns = (*OUTCOMES, "seconds", "apps", "admitted", "rejected", "by gc", "held")
     print("\n" + " " * 18 + "".join(f"{column:>10}" for column in columns))
     for name, each in runs.items():
         counts = Counter(each.outcomes.values())
         cells = [str(counts[outcome]) for outcome in OUTCOMES] + [f"{each.seconds:.1f}"]
         if name != PLAIN:
-            cells += map(str, (each.apps, each.admitted, each.rejected, sum(each.held.values())))
+            held = sum(each.held.values())
+            counted = (each.apps, each.admitted, each.rejected, len(each.collected), held)
+            cells += map(str, counted)
         print(f"{name:<18}" + "".join(f"{cell:>10}" for cell in cells))
+
+
+def print_failures(plain: Run) -> None:
+    failed = [test for test, outcome in plain.outcomes.items() if outcome in ("failed", "error")]
+    if failed:
+        print("\nThese fail even plain:")
+    for test in failed:
+        print(f"  {test}: {plain.messages[test]}")
 
 
 def differences(run: Run, plain: Run) -> dict[str, tuple[str, str]]:

@@ -103,8 +103,9 @@ def _finite_float(digits: str) -> float:
 def _finite(parse: Callable[[str], object]) -> Callable[[str], object]:
     def parse_float(digits: str) -> object:
         number = parse(digits)
+        # What a Decimal can hold is fine, and so is an infinity that the caller chose for a 1.5.
         if isinstance(number, float) and not math.isfinite(number):
-            raise _RefusedNumberError(digits)
+            _finite_float(digits)
         return number
 
     return parse_float

@@ -1,0 +1,94 @@
+"""A limit that the server's threads can never reach is said to be one, once."""
+
+from __future__ import annotations
+
+import pytest
+
+from servers.running import DEV_PROCESSES
+from servers.running import KINDS
+from servers.running import THREADS
+from servers.running import Kind
+from servers.running import Server
+from servers.running import start
+
+NEVER = "can never be reached"
+
+
+def warnings_of(server: Server) -> list[str]:
+    return [line for line in server.log.splitlines() if NEVER in line]
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.name)
+def test_limit_that_is_never_reached_is_warned_of_once(kind: Kind) -> None:
+    with start(kind, limit=THREADS) as server:
+        for _ in range(3):
+            assert server.ask("/ping").status == 200
+        warnings = warnings_of(server)
+
+    if kind.serial:
+        (warning,) = warnings
+        assert f"{kind.says} serves one request at a time in each process" in warning
+    elif kind.bounded:
+        (warning,) = warnings
+        assert f"{kind.says} serves at most {THREADS} requests at once" in warning
+        assert f"Set 'CONCURRENCY_GUARD_LIMIT' to {THREADS - 1} or less" in warning
+    else:
+        assert warnings == []
+
+
+def test_limit_that_can_be_reached_is_not_warned_of(server: Server) -> None:
+    assert server.ask("/ping").status == 200
+
+    assert bool(warnings_of(server)) == server.kind.serial
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "threads", "says"),
+    [
+        pytest.param(
+            KINDS["gunicorn-gevent"],
+            ("--worker-connections", "5"),
+            8,
+            "gunicorn (gevent) serves at most 5 requests at once in this process, so the limit of"
+            " 8 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
+            " threads than the limit (--worker-connections).",
+            id="gunicorn-gevent",
+        ),
+        pytest.param(
+            KINDS["gevent"],
+            (),
+            5,
+            "gevent serves at most 5 requests at once in this process, so the limit of 8 can"
+            " never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
+            " threads than the limit (spawn=).",
+            id="gevent",
+        ),
+    ],
+)
+def test_pool_of_greenlets_is_known(
+    kind: Kind, extra: tuple[str, ...], threads: int, says: str
+) -> None:
+    with start(kind, *extra, threads=threads, limit=8) as server:
+        server.ask("/ping")
+        (warning,) = warnings_of(server)
+
+    assert warning.endswith(says)
+
+
+def test_each_worker_of_several_is_warned_of_once() -> None:
+    with start(KINDS["gunicorn-gthread"], "-w", "2", limit=THREADS) as server:
+        processes = {server.ask("/ping").process for _ in range(50)}
+        warnings = warnings_of(server)
+
+    assert 1 <= len(warnings) == len({line.split()[2] for line in warnings}) <= 2
+    assert len(processes) <= 2
+
+
+def test_process_for_each_request_is_warned_of_once() -> None:
+    with start(DEV_PROCESSES, limit=8) as server:
+        processes = {server.ask("/ping").process for _ in range(5)}
+        warnings = warnings_of(server)
+
+    assert len(processes) == 5
+    (warning,) = warnings
+    assert "Flask's development server serves one request at a time in each process" in warning
