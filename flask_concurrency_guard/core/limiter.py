@@ -1,7 +1,7 @@
 """The limiter: who may be in flight, who waits, who is turned away.
 
-One lock guards every number. A place that comes free goes straight to the head of the line, so
-nobody can overtake it and no wake-up can be lost.
+One lock guards every number. A place that comes free goes straight to the head of the line: as long
+as anybody waits, no place is free, so nobody can overtake and no wake-up can be lost.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Limiter:
             self.on_full()
         with self._lock:
             in_flight = self._in_flight
-            if in_flight < self.limit and not self._line:
+            if in_flight < self.limit:
                 # The way of nearly all requests: `_admit`, written out.
                 lease = Lease(self, holder, self._epoch, self._clock())
                 self._in_flight = lease.in_flight = in_flight = in_flight + 1
@@ -226,7 +226,7 @@ class Limiter:
 
     def _decide(self, holder: object) -> Lease | Rejection:
         enforced = self.mode is Mode.ENFORCE
-        has_room = self.mode is Mode.OFF or (not self._line and self._has_room())
+        has_room = self.mode is Mode.OFF or self._has_room()
         reason = None if has_room else self._refusal()
         if reason is not None and enforced:
             return self._reject(reason, 0.0)

@@ -105,7 +105,8 @@ def find_error(text: str) -> JSONDecodeError | None:
     """Return the error that the decoder gives for ``text``, found without shared modules.
 
     The scanner in C imports ``json.decoder.JSONDecodeError`` when it raises, and fails in its own
-    ways where that was patched. This one is slow, for that case only.
+    ways where that was patched. This one is slow, for that case only. Of a bad escape or control
+    character it gives one position more, and names the character.
     """
     decoder = Decoder()
     vars(decoder)["scan_once"] = _scanner.py_make_scanner(decoder)

@@ -71,7 +71,7 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
                 try:
                     return probe(names)
                 except (AttributeError, KeyError, TypeError):
-                    return None  # Another release, which keeps these things elsewhere.
+                    pass  # One of its inner frames; or a release that keeps these elsewhere.
     return None
 
 
@@ -103,6 +103,8 @@ def _werkzeug(names: dict[str, Any]) -> Server | None:
     server = names["self"].server
     if server.multithread:
         return None
+    if server.multiprocess and server.active_children is not None:
+        return None  # It forks for each request; only the first child says something.
     return Server("Flask's development server", 1, "threaded=True")
 
 
@@ -133,8 +135,7 @@ def _granian(names: dict[str, Any]) -> Server | None:
 
 
 def _uwsgi(uwsgi: Any) -> Server | None:
-    threads = uwsgi.opt.get("threads", b"1")
-    return Server("uWSGI", int(threads), "--threads")
+    return Server("uWSGI", uwsgi.cores, "--threads")
 
 
 _PROBES: dict[str, Callable[[dict[str, Any]], Server | None]] = {

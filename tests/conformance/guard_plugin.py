@@ -56,7 +56,7 @@ class GuardedApps:
             create(app, *args, **options)
             self._guard(app)
 
-        Flask.__init__ = create_guarded  # type: ignore[method-assign]
+        Flask.__init__ = create_guarded  # type: ignore[assignment, method-assign]
 
     def _guard(self, app: Flask) -> None:
         if self._limit is not None:

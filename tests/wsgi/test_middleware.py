@@ -149,12 +149,15 @@ def test_the_lease_comes_back_when_the_body_is_dropped(
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
 
 
-def test_a_body_dropped_half_way_is_no_mistake(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("app", [hello, generator], ids=["list", "generator"])
+def test_a_body_dropped_half_way_is_no_mistake(
+    app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     # asgiref stops after Content-Length bytes, and never closes.
-    guard = guarded(generator)
+    guard = guarded(app)
     called = call(guard)
     iterator = iter(called.body)
-    assert next(iterator) == b"hel"
+    assert next(iterator)
     assert guard.limiter.in_flight == 1
     del iterator, called
     gc.collect()
@@ -167,7 +170,9 @@ errors = pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name
 
 
 @errors
-def test_the_lease_comes_back_when_the_app_raises(error: type[BaseException]) -> None:
+def test_the_lease_comes_back_when_the_app_raises(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     def app(environ: Any, start_response: Start) -> list[bytes]:
         raise error
 
@@ -175,10 +180,13 @@ def test_the_lease_comes_back_when_the_app_raises(error: type[BaseException]) ->
     with pytest.raises(error):
         call(guard)
     assert guard.limiter.in_flight == 0
+    assert caplog.records == []  # Not by the finalizer.
 
 
 @errors
-def test_the_lease_comes_back_when_the_body_raises(error: type[BaseException]) -> None:
+def test_the_lease_comes_back_when_the_body_raises(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     class Raises(Body):
         def __next__(self) -> bytes:
             raise error
@@ -195,10 +203,13 @@ def test_the_lease_comes_back_when_the_body_raises(error: type[BaseException]) -
         with pytest.raises(error):
             list(called.body)
     assert guard.limiter.in_flight == 0
+    assert caplog.records == []  # Not by the finalizer.
 
 
 @errors
-def test_the_lease_comes_back_when_close_raises(error: type[BaseException]) -> None:
+def test_the_lease_comes_back_when_close_raises(
+    error: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
     class Raises(Body):
         def close(self) -> None:
             raise error
@@ -212,6 +223,7 @@ def test_the_lease_comes_back_when_close_raises(error: type[BaseException]) -> N
     with pytest.raises(error):
         called.close()
     assert guard.limiter.in_flight == 0
+    assert caplog.records == []  # Not by the finalizer.
 
 
 @pytest.mark.parametrize("result", [None, 5], ids=repr)
@@ -362,3 +374,20 @@ def test_an_error_while_looking_around_is_not_the_apps(caplog: pytest.LogCapture
         assert call(guard).read() == b"hello"
     assert len(calls) == 1
     assert caplog.messages == ["The guard could not look around at the first request; going on."]
+
+
+def test_rejections_not_logged_yet_are_logged_at_a_release(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = guarded(hello)
+    now = 0.0
+    guard._log._clock = lambda: now
+    held = call(guard)
+    for _ in range(5):
+        call(guard)
+    now = 2.0
+    held.close()
+    assert caplog.messages == [
+        "Rejected 1 request (limit 1); the limit is 1 in flight.",
+        "Rejected 4 requests (limit 4); the limit is 1 in flight.",
+    ]

@@ -1,0 +1,165 @@
+"""What is measured against what: WSGI apps with and without something in front of them."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from threading import BoundedSemaphore
+from typing import TYPE_CHECKING
+from typing import Any
+
+from flask import Flask
+from flask_limiter import Limiter as FlaskLimiter
+from flask_limiter.util import get_remote_address
+from werkzeug.wsgi import ClosingIterator
+from werkzeug.wsgi import FileWrapper
+
+from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.settings import read_settings
+from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
+from flask_concurrency_guard.wsgi.rejections import ProblemAnswer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+
+PLENTY = 1000
+"""A limit that is never reached here."""
+
+ENVIRON: dict[str, Any] = {
+    "REQUEST_METHOD": "GET",
+    "SCRIPT_NAME": "",
+    "PATH_INFO": "/",
+    "QUERY_STRING": "",
+    "RAW_URI": "/",
+    "SERVER_NAME": "127.0.0.1",
+    "SERVER_PORT": "8000",
+    "SERVER_PROTOCOL": "HTTP/1.1",
+    "SERVER_SOFTWARE": "gunicorn/27.0.1",
+    "REMOTE_ADDR": "127.0.0.1",
+    "REMOTE_PORT": "54321",
+    "HTTP_HOST": "127.0.0.1:8000",
+    "HTTP_ACCEPT": "*/*",
+    "HTTP_ACCEPT_ENCODING": "gzip, deflate",
+    "HTTP_ACCEPT_LANGUAGE": "en",
+    "HTTP_CONNECTION": "keep-alive",
+    "HTTP_USER_AGENT": "benchmark/1.0",
+    "HTTP_X_FORWARDED_FOR": "192.0.2.1",
+    "wsgi.version": (1, 0),
+    "wsgi.url_scheme": "http",
+    "wsgi.input": io.BytesIO(),
+    "wsgi.errors": sys.stderr,
+    "wsgi.multithread": True,
+    "wsgi.multiprocess": False,
+    "wsgi.run_once": False,
+    "wsgi.input_terminated": True,
+}
+"""What gunicorn hands over, less its own objects."""
+
+ENVIRON_WITH_FILE_WRAPPER = ENVIRON | {"wsgi.file_wrapper": FileWrapper}
+
+_taken: list[object] = []  # A lease that nobody keeps is given back.
+
+
+def bare(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    """Say hello."""
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
+    return [b"hello"]
+
+
+class SemaphoreMiddleware:
+    """What one writes in twenty lines: no tags, no line, no reason, no log, a limit that stays."""
+
+    def __init__(self, app: WSGIApplication, limit: int) -> None:
+        self.app = app
+        self.semaphore = BoundedSemaphore(limit)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not self.semaphore.acquire(blocking=False):
+            headers = [("Content-Type", "text/plain"), ("Content-Length", "4")]
+            start_response("503 Service Unavailable", headers)
+            return [b"busy"]
+        try:
+            body = self.app(environ, start_response)
+        except BaseException:
+            self.semaphore.release()
+            raise
+        return ClosingIterator(body, self.semaphore.release)
+
+
+def guarded(app: WSGIApplication, **options: Any) -> GuardMiddleware:
+    """Put the guard in front of a WSGI app, as the extension does with its default settings.
+
+    :param options: what the limiter has otherwise.
+    """
+    settings = read_settings({})
+    limiter = Limiter(
+        **{
+            "limit": settings.limit,
+            "max_queue": settings.max_queue,
+            "max_wait": settings.max_wait,
+            "mode": settings.mode,
+            "retry_after": settings.retry_after,
+            **options,
+        }
+    )
+    answer = ProblemAnswer(settings.reject_status)
+    return GuardMiddleware(app, limiter, headers=settings.headers, answer=answer)
+
+
+def full(middleware: GuardMiddleware) -> GuardMiddleware:
+    """Use the limit up, so that all further requests are rejected."""
+    limiter = middleware.limiter
+    _taken.extend(limiter.acquire() for _ in range(limiter.limit))
+    return middleware
+
+
+def hello(name: str, **config: object) -> Flask:
+    """Return Flask's hello world."""
+    app = Flask(name)
+    app.config.update(config)
+
+    @app.get("/")
+    def say_hello() -> str:
+        return "hello"
+
+    return app
+
+
+def guarded_hello(**config: object) -> Flask:
+    """Return Flask's hello world with the guard."""
+    app = hello("guarded", **config)
+    ConcurrencyGuard(app)
+    return app
+
+
+def full_hello() -> Flask:
+    """Return Flask's hello world with a guard that rejects everything."""
+    app = guarded_hello(CONCURRENCY_GUARD_MAX_QUEUE=0)
+    full(app.extensions["concurrency_guard"].middleware)
+    return app
+
+
+def limited_hello(limit: str) -> Flask:
+    """Return Flask's hello world with Flask-Limiter."""
+    app = hello(f"limited to {limit}")
+    FlaskLimiter(
+        get_remote_address,
+        app=app,
+        default_limits=[limit],
+        storage_uri="memory://",
+        strategy="fixed-window",
+    )
+    return app
+
+
+def log_to_nowhere() -> None:
+    """Let the log be made and written as ever, to a file that keeps nothing."""
+    handler = logging.FileHandler(os.devnull)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(handlers=[handler])
