@@ -131,6 +131,13 @@ def hello(name: str, **config: object) -> Flask:
     return app
 
 
+def semaphore_hello() -> Flask:
+    """Return Flask's hello world with a semaphore."""
+    app = hello("semaphore")
+    app.wsgi_app = SemaphoreMiddleware(app.wsgi_app, PLENTY)  # type: ignore[method-assign]
+    return app
+
+
 def guarded_hello(**config: object) -> Flask:
     """Return Flask's hello world with the guard."""
     app = hello("guarded", **config)

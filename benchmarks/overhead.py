@@ -23,6 +23,7 @@ from contenders import guarded_hello
 from contenders import hello
 from contenders import limited_hello
 from contenders import log_to_nowhere
+from contenders import semaphore_hello
 from timing import Contention
 from timing import Times
 from timing import contend
@@ -77,6 +78,7 @@ def single_thread(rounds: int) -> Times:
         "guard": guarded(bare),
         "rejection": full(guarded(bare, limit=1, max_queue=0)),
         "flask": hello("plain"),
+        "flask semaphore": semaphore_hello(),
         "flask guarded": guarded_hello(),
         "flask rejection": full_hello(),
         "limiter": limited_hello("1000000000/day"),
@@ -96,6 +98,7 @@ def rows(times: Times) -> list[Row]:
         adding(times, "+ guard", "guard", "bare", most=3.0),
         adding(times, "+ guard, with a file wrapper", "guard, files", "bare, files", most=3.0),
         Row("Flask hello world", times.of("flask")),
+        slowing(times, "+ 20 lines with a semaphore", "flask semaphore"),
         slowing(times, "+ guard", "flask guarded", percent=8),
         slowing(times, "+ Flask-Limiter", "limiter"),
         Row("rejected by Flask-Limiter", times.of("limiter rejection")),
@@ -143,7 +146,7 @@ def print_rows(table: list[Row]) -> None:
 
 
 def print_contention(rounds: int, seconds: float) -> None:
-    """Measure threads that all want the same, and print what they get done."""
+    """Measure threads that make requests all the time, and print what they get done."""
     apps = {
         "bare WSGI app": bare,
         f"semaphore of {PLENTY}": SemaphoreMiddleware(bare, PLENTY),
@@ -152,7 +155,8 @@ def print_contention(rounds: int, seconds: float) -> None:
         f"guard, limit {FEW}, no line": guarded(bare, limit=FEW, max_queue=0),
     }
     print("\nThreads contending. Requests a second of all together, by the clock on the wall.\n")
-    print(f"{'':24}" + "".join(f"{f'{threads} threads':>28}" for threads in THREADS))
+    titles = [f"{threads} thread{'s' * (threads > 1)}" for threads in THREADS]
+    print((f"{'':24}" + "".join(f"{title:>10}{'':17}" for title in titles)).rstrip())
     runs: dict[tuple[str, int], list[Contention]] = {}
     for _ in range(rounds):
         for threads in THREADS:
@@ -160,7 +164,8 @@ def print_contention(rounds: int, seconds: float) -> None:
                 run = contend(app, ENVIRON, threads, seconds)
                 runs.setdefault((name, threads), []).append(run)
     for name in apps:
-        print(f"{name:24}" + "".join(contention_cell(runs, name, n) for n in THREADS))
+        cells = "".join(contention_cell(runs, name, threads) for threads in THREADS)
+        print(f"{name:24}{cells}".rstrip())
 
 
 def contention_cell(runs: dict[tuple[str, int], list[Contention]], name: str, threads: int) -> str:
@@ -168,7 +173,8 @@ def contention_cell(runs: dict[tuple[str, int], list[Contention]], name: str, th
     rate = median(run.rate for run in runs[name, threads])
     against = rate / median(run.rate for run in runs["bare WSGI app", threads])
     rejected = median(run.rejected_share for run in runs[name, threads])
-    return f"{rate:10,.0f} {against:5.2f}x {f'{rejected:.0%} no' if rejected else '':>8}  "
+    turned_away = f"{rejected:.0%} no" if rejected else ""
+    return f"{rate:10,.0f} {against:5.2f}x {turned_away:8} "
 
 
 if __name__ == "__main__":

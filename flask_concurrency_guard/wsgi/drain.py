@@ -59,13 +59,12 @@ def _is_granian(environ: WSGIEnvironment) -> bool:
 
 def _connection(environ: WSGIEnvironment) -> int | None:
     """Return the descriptor of the connection; None where the server needs no help."""
+    connection: int | None = None
     if "gunicorn.socket" in environ:
-        connection: int = environ["gunicorn.socket"].fileno()
-        return connection
-    if "uwsgi.version" in environ and "HTTP_EXPECT" not in environ:
+        connection = environ["gunicorn.socket"].fileno()
+    elif "uwsgi.version" in environ and "HTTP_EXPECT" not in environ:
         connection = sys.modules["uwsgi"].connection_fd()
-        return connection
-    return None
+    return connection
 
 
 def _read(stream: IO[bytes], max_bytes: int, deadline: float) -> None:

@@ -45,6 +45,12 @@ class Outcomes:
 
     def _note(self, report: pytest.CollectReport | pytest.TestReport, outcome: str) -> None:
         self._outcomes[report.nodeid] = outcome
-        crash = getattr(report.longrepr, "reprcrash", None)
-        lines = str(crash.message if crash else report.longreprtext).splitlines()
-        self._messages[report.nodeid] = lines[0] if crash and lines else "".join(lines[-1:])
+        self._messages[report.nodeid] = _message(report)
+
+
+def _message(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return the one line that tells most."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    lines = str(crash.message if crash else report.longreprtext).splitlines()
+    errors = lines if crash else [line[1:].strip() for line in lines if line.startswith("E ")]
+    return (errors or lines or [""])[0]

@@ -183,7 +183,7 @@ def test_error_of_a_hook_stays_what_it_is(safe: SafeJSONProvider) -> None:
     def hook(found: dict[str, Any]) -> object:
         raise LookupError("a hook's own")
 
-    with pytest.raises(LookupError, match="^a hook's own$"):
+    with pytest.raises(LookupError, match=r"^a hook's own$"):
         safe.loads('{"a": 1}', object_hook=hook)
 
 
@@ -191,7 +191,7 @@ def test_value_error_of_a_hook_stays_what_it_is(safe: SafeJSONProvider) -> None:
     def hook(found: dict[str, Any]) -> object:
         raise ValueError("a hook's own")
 
-    with pytest.raises(ValueError, match="^a hook's own$") as caught:
+    with pytest.raises(ValueError, match=r"^a hook's own$") as caught:
         safe.loads('{"a": 1}', object_hook=hook)
 
     assert not isinstance(caught.value, InvalidJSONError)

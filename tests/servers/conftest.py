@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-
 from servers.running import KINDS
 from servers.running import Gate
 from servers.running import Kind
@@ -15,11 +14,27 @@ from servers.running import Server
 from servers.running import start
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "on(*names): runs on these servers only")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
+    elsewhere = []
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.servers)
+            if not is_here(item):
+                elsewhere.append(item)
+    if elsewhere:
+        config.hook.pytest_deselected(items=elsewhere)
+        items[:] = [item for item in items if item not in elsewhere]
+
+
+def is_here(item: pytest.Item) -> bool:
+    """Return whether the mark `on`, if there is one, names the server of this test."""
+    mark = item.get_closest_marker("on")
+    return mark is None or item.callspec.params["shared"] in mark.args  # type: ignore[attr-defined]
 
 
 class Shared:
@@ -48,12 +63,12 @@ def shared(request: pytest.FixtureRequest) -> Iterator[Shared]:
 
 
 @pytest.fixture
-def server(shared: Shared) -> Iterator[Server]:
+def server(shared: Shared) -> Server:
     """Each of the servers in turn, idle, at limit 4 and without a line."""
     server = shared.get()
     server.wait_until_idle()
     server.set_limit(4)
-    yield server
+    return server
 
 
 @pytest.fixture
@@ -61,6 +76,17 @@ def gate() -> Iterator[Gate]:
     gate = Gate()
     yield gate
     gate.close()
+
+
+@pytest.fixture
+def full(server: Server, gate: Gate) -> Iterator[Server]:
+    """A server at its limit of 1."""
+    server.set_limit(1)
+    holder = server.send(f"GET /hold?gate={gate.address} HTTP/1.1")
+    gate.wait_for(1)
+    yield server
+    gate.open()
+    holder.close()
 
 
 @pytest.fixture(scope="session")

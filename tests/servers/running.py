@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ KINDS = {
         ),
     )
 }
+CONCURRENT = tuple(name for name, kind in KINDS.items() if not kind.serial)
 DEV_PROCESSES = Kind("dev-processes", launched("dev_processes"))
 
 
@@ -339,7 +341,7 @@ def _start(
             )  # fmt: skip
         server = Server(kind, values["port"], process, log)
         try:
-            wait_until(lambda: not server.is_up or _answers(server), "the server answers")
+            wait_until(partial(_answers_or_ended, server), "the server answers")
         except BaseException:
             server.stop()
             raise
@@ -349,7 +351,9 @@ def _start(
     raise AssertionError(f"{kind.name} did not start:\n{log.read_text()}")
 
 
-def _answers(server: Server) -> bool:
+def _answers_or_ended(server: Server) -> bool:
+    if not server.is_up:
+        return True
     with suppress(OSError, http.client.HTTPException):
         return server.ask("/exempt/ping").status == 200
     return False

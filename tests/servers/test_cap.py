@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from servers.running import Answer
 from servers.running import Gate
@@ -56,7 +56,7 @@ def test_each_answer_says_which_process_and_thread_gave_it(server: Server, gate:
         gate.wait_for(1 if server.kind.serial else LIMIT)
         if not server.kind.serial:
             wait_until(lambda: done(futures) == CLIENTS - LIMIT, "the others are rejected")
-        threads = {int(thread) for thread in os.listdir(f"/proc/{process}/task")}
+        threads = {int(task.name) for task in Path(f"/proc/{process}/task").iterdir()}
         gate.open()
     answers = [future.result() for future in futures]
     admitted = [answer for answer in answers if answer.status == 200]

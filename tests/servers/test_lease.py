@@ -14,12 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from servers.app import SHAPES
 from servers.running import Gate
 from servers.running import Server
 from servers.running import reset
 from servers.running import wait_until
+from servers.shapes import SHAPES
 
 CALLS = [
     *(f"GET /raw/{name}" for name in SHAPES if name not in ("stream", "flood")),

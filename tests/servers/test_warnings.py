@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-
 from servers.running import DEV_PROCESSES
 from servers.running import KINDS
 from servers.running import THREADS
