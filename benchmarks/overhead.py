@@ -54,13 +54,13 @@ class Row(NamedTuple):
 def main() -> None:
     """Measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=50, help="of each measurement (50)")
+    parser.add_argument("--rounds", type=int, default=100, help="of each measurement (100)")
     parser.add_argument("--seconds", type=float, default=0.2, help="of threads contending (0.2)")
     options = parser.parse_args()
     log_to_nowhere()
     print_setting()
     print_rows(rows(single_thread(options.rounds)))
-    print_contention(max(options.rounds // 10, 1), options.seconds)
+    print_contention(max(options.rounds // 20, 1), options.seconds)
 
 
 def print_setting() -> None:
@@ -78,6 +78,7 @@ def single_thread(rounds: int) -> Times:
         "guard": guarded(bare),
         "rejection": full(guarded(bare, limit=1, max_queue=0)),
         "flask": hello("plain"),
+        "flask again": hello("plain, again"),
         "flask semaphore": semaphore_hello(),
         "flask guarded": guarded_hello(),
         "flask rejection": full_hello(),
@@ -98,6 +99,7 @@ def rows(times: Times) -> list[Row]:
         adding(times, "+ guard", "guard", "bare", most=3.0),
         adding(times, "+ guard, with a file wrapper", "guard, files", "bare, files", most=3.0),
         Row("Flask hello world", times.of("flask")),
+        slowing(times, "the same again, to show the noise", "flask again"),
         slowing(times, "+ 20 lines with a semaphore", "flask semaphore"),
         slowing(times, "+ guard", "flask guarded", percent=8),
         slowing(times, "+ Flask-Limiter", "limiter"),
@@ -111,13 +113,13 @@ def adding(times: Times, label: str, name: str, to: str, most: float | None = No
     """Return the row of what is added to an app."""
     added = times.added(name, to)
     targets = () if most is None else (Target(f"adds <= {most:g} us", added <= most),)
-    return Row(label, times.of(name), f"+{added:.2f} us", targets)
+    return Row(label, times.of(name), f"{added:+.2f} us", targets)
 
 
 def slowing(times: Times, label: str, name: str, percent: float | None = None) -> Row:
     """Return the row of what is added to Flask's hello world."""
     slower = (times.ratio(name, "flask") - 1) * 100
-    against = f"+{times.added(name, 'flask'):.2f} us, +{slower:.1f} %"
+    against = f"{times.added(name, 'flask'):+.2f} us, {slower:+.1f} %"
     targets = () if percent is None else (Target(f"<= {percent:g} %", slower <= percent),)
     return Row(label, times.of(name), against, targets)
 

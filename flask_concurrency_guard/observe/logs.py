@@ -6,7 +6,7 @@ import logging
 
 from ..tags import TAGS
 from ..tags import tag_key
-from .current import current_request
+from .current import current_environ
 
 
 class TagFilter(logging.Filter):
@@ -17,8 +17,7 @@ class TagFilter(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        request = current_request.get()
-        environ = request.holder if request is not None else {}
+        environ = current_environ.get() or {}
         for tag in TAGS:
             setattr(record, tag, environ.get(tag_key(tag), "-"))
         return True

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 from typing import Any
 
-from ..observe.current import current_request
+from ..observe.current import current_environ
 
 if TYPE_CHECKING:
     from ..core.lease import Lease
@@ -64,7 +64,7 @@ class GuardedBody:
         lease.may_be_dropped = True
         iterator: Iterator[bytes] | None = None
         while True:
-            token = current_request.set(lease)
+            token = current_environ.set(lease.holder)
             try:
                 if iterator is None:
                     iterator = iter(self._body)
@@ -73,7 +73,7 @@ class GuardedBody:
                 lease.release()
                 raise
             finally:
-                current_request.reset(token)
+                current_environ.reset(token)
             if chunk is _END:
                 break
             yield chunk
@@ -81,12 +81,12 @@ class GuardedBody:
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)
-        token = current_request.set(self._lease)
+        token = current_environ.set(self._lease.holder)
         try:
             if close is not None:
                 close()
         finally:
-            current_request.reset(token)
+            current_environ.reset(token)
             self._lease.release()
 
 

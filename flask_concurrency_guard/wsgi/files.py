@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
-from ..core.lease import Lease
-from ..observe.current import current_request
+from ..observe.current import current_environ
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,9 +19,13 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
 
+    from ..core.lease import Lease
+
 KEY = "wsgi.file_wrapper"
 
-# Holds a weak reference to what the server's wrapper made of the app's file.
+# What else is put into the environ, both as weak references: the lease, and what the server's
+# wrapper made of the app's file.
+_LEASE = "flask_concurrency_guard.lease"
 _SENT = "flask_concurrency_guard.file"
 
 
@@ -32,8 +35,9 @@ class FileWrappers:
     def __init__(self) -> None:
         self._guarded: dict[Any, Any] = {}
 
-    def guard(self, environ: WSGIEnvironment, wrapper: Any) -> None:
+    def guard(self, environ: WSGIEnvironment, wrapper: Any, lease: Lease) -> None:
         """Replace the server's `wrapper` in `environ`."""
+        environ[_LEASE] = ref(lease)
         try:
             environ[KEY] = self._guarded[wrapper]
         except KeyError:
@@ -85,11 +89,8 @@ def _guarded_class(wrapper: type) -> type:
     # class): a subclass answers both.
     class GuardedFileWrapper(wrapper):  # type: ignore[misc]
         def __init__(self, file: Any, *args: Any, **options: Any) -> None:
-            lease = current_request.get()
-            if isinstance(lease, Lease):
-                file = LeasedFile(file, lease)
-                lease.holder[_SENT] = ref(self)
-            super().__init__(file, *args, **options)
+            super().__init__(_lend(file), *args, **options)
+            _note_sent(self)
 
     return GuardedFileWrapper
 
@@ -97,12 +98,22 @@ def _guarded_class(wrapper: type) -> type:
 def _guarded_function(wrapper: Callable[..., Any]) -> Callable[..., Any]:
     # uWSGI compares the body with the very object that it was given here.
     def guarded_file_wrapper(file: Any, *args: Any, **options: Any) -> Any:
-        lease = current_request.get()
-        if not isinstance(lease, Lease):
-            return wrapper(file, *args, **options)
-        body = wrapper(LeasedFile(file, lease), *args, **options)
-        with suppress(TypeError):  # Not all objects can be referred to weakly.
-            lease.holder[_SENT] = ref(body)
+        body = wrapper(_lend(file), *args, **options)
+        _note_sent(body)
         return body
 
     return guarded_file_wrapper
+
+
+def _lend(file: Any) -> Any:
+    """Return `file` so that its end gives back the lease of the request, if there is one."""
+    get_lease = (current_environ.get() or {}).get(_LEASE)
+    lease: Lease | None = get_lease() if get_lease is not None else None
+    return file if lease is None else LeasedFile(file, lease)
+
+
+def _note_sent(body: object) -> None:
+    environ = current_environ.get()
+    if environ is not None:
+        with suppress(TypeError):  # Not all objects can be referred to weakly.
+            environ[_SENT] = ref(body)

@@ -10,8 +10,7 @@ from ..core.decisions import Mode
 from ..core.decisions import Reason
 from ..core.decisions import Rejection
 from ..core.lease import Lease
-from ..observe.current import Unleased
-from ..observe.current import current_request
+from ..observe.current import current_environ
 from ..observe.rejections import RejectionLog
 from ..signals import emit
 from ..signals import request_admitted
@@ -128,12 +127,12 @@ class GuardMiddleware:
             self._tell(lease.rejection, environ)
         wrapper = environ.get("wsgi.file_wrapper")
         if wrapper is not None:
-            self._file_wrappers.guard(environ, wrapper)
-        token = current_request.set(lease)
+            self._file_wrappers.guard(environ, wrapper, lease)
+        token = current_environ.set(environ)
         try:
             body = self.app(environ, tagged(start_response, tags))
         finally:
-            current_request.reset(token)
+            current_environ.reset(token)
         if wrapper is not None and holds_lease(body, environ):
             return body
         return guard_body(body, lease)
@@ -159,13 +158,13 @@ class GuardMiddleware:
         self.limiter.on_release = self._released
         if not self._log.due() and not request_rejected.receivers:
             return
-        token = current_request.set(Unleased(environ))
+        token = current_environ.set(environ)
         try:
             if self._log.due():
                 self._log.write()
             emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
         finally:
-            current_request.reset(token)
+            current_environ.reset(token)
 
     def _queued(self, lease: Lease) -> None:
         if request_queued.receivers:
@@ -186,11 +185,11 @@ def serve_unleased(
     app: WSGIApplication, environ: WSGIEnvironment, start_response: StartResponse
 ) -> Iterable[bytes]:
     """Call `app` for a request that holds no lease."""
-    token = current_request.set(Unleased(environ))
+    token = current_environ.set(environ)
     try:
         return app(environ, start_response)
     finally:
-        current_request.reset(token)
+        current_environ.reset(token)
 
 
 def tagged(start_response: StartResponse, tags: list[tuple[str, str]]) -> StartResponse:
