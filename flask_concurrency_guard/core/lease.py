@@ -71,6 +71,14 @@ class Lease:
         """Give the place back. Return whether this call did it: true once, then always false."""
         return not self._released and self._limiter.release(self)
 
+    def abandon(self) -> None:
+        """Give the place back without ever waiting for a lock, as a finalizer must.
+
+        `Limiter.on_release` is called later, at the next `acquire` or `release`.
+        """
+        if not self._released:
+            self._limiter.reclaim(self)
+
     def __enter__(self) -> Lease:
         return self
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from threading import Lock
 
 
+# Looking them up on the enumeration takes longer.
+_ENFORCE = Mode.ENFORCE
+_OFF = Mode.OFF
+
 _WEIGHT = 0.1  # of each new lease in the mean time that leases are held
 
 
@@ -76,7 +80,8 @@ class Limiter:
         # Looked up when called: gevent and eventlet replace `threading.Lock`.
         self._lock = threading.Lock()
         self._line: deque[Lease] = deque()
-        self._in_flight = 0
+        self.in_flight = 0
+        """How many are in flight."""
         self._beyond = 0
         self._admitted = 0
         self._peak = 0
@@ -91,14 +96,9 @@ class Limiter:
 
     def __repr__(self) -> str:
         return (
-            f"<{type(self).__name__} {self.name!r} {self.mode}: {self._in_flight}/{self.limit}"
+            f"<{type(self).__name__} {self.name!r} {self.mode}: {self.in_flight}/{self.limit}"
             f" in flight, {len(self._line)} queued>"
         )
-
-    @property
-    def in_flight(self) -> int:
-        """How many are in flight."""
-        return self._in_flight
 
     def set_limit(self, limit: int) -> None:
         """Change the limit, at once and without blocking.
@@ -131,7 +131,7 @@ class Limiter:
                 name=self.name,
                 mode=self.mode,
                 limit=self.limit,
-                in_flight=self._in_flight,
+                in_flight=self.in_flight,
                 queued=len(self._line),
                 admitted=self._admitted,
                 rejected={str(reason): count for reason, count in self._rejected.items()},
@@ -144,14 +144,14 @@ class Limiter:
         :param holder: what the lease is for; kept in it.
         """
         lease = None
-        if self.on_full is not None and self._in_flight >= self.limit:
+        if self.on_full is not None and self.in_flight >= self.limit:
             self.on_full()
         with self._lock:
-            in_flight = self._in_flight
+            in_flight = self.in_flight
             if in_flight < self.limit:
                 # The way of nearly all requests: `_admit`, written out.
                 lease = Lease(self, holder, self._epoch, self._clock())
-                self._in_flight = lease.in_flight = in_flight = in_flight + 1
+                self.in_flight = lease.in_flight = in_flight = in_flight + 1
                 self._admitted += 1
                 if in_flight > self._peak:
                     self._peak = in_flight
@@ -178,7 +178,7 @@ class Limiter:
         return True
 
     def reclaim(self, lease: Lease) -> None:
-        """Take back a lease that is being collected.
+        """Take back a lease that is being collected, or might be.
 
         The collector may run inside one of our own critical sections, in the very thread that
         holds the lock. So this never waits for the lock: whoever holds it sweeps afterwards. Nor
@@ -225,8 +225,8 @@ class Limiter:
     # Everything below runs with the lock held.
 
     def _decide(self, holder: object) -> Lease | Rejection:
-        enforced = self.mode is Mode.ENFORCE
-        has_room = self.mode is Mode.OFF or self._has_room()
+        enforced = self.mode is _ENFORCE
+        has_room = self.mode is _OFF or self._has_room()
         reason = None if has_room else self._refusal()
         if reason is not None and enforced:
             return self._reject(reason, 0.0)
@@ -248,11 +248,11 @@ class Limiter:
 
     def _has_room(self) -> bool:
         # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
-        enforced = self.mode is Mode.ENFORCE
-        return self._in_flight - (0 if enforced else self._beyond) < self.limit
+        enforced = self.mode is _ENFORCE
+        return self.in_flight - (0 if enforced else self._beyond) < self.limit
 
     def _admit(self, lease: Lease) -> Lease:
-        self._in_flight = lease.in_flight = in_flight = self._in_flight + 1
+        self.in_flight = lease.in_flight = in_flight = self.in_flight + 1
         self._admitted += 1
         if in_flight > self._peak:
             self._peak = in_flight
@@ -278,7 +278,7 @@ class Limiter:
             reason,
             self._retry_after or retry_after(self._mean_held, self.limit, len(self._line)),
             queue_time,
-            self.mode is Mode.ENFORCE,
+            self.mode is _ENFORCE,
             self.name,
         )
 
@@ -286,9 +286,11 @@ class Limiter:
         lease._released = True
         if lease._epoch != self._epoch:
             return  # Admitted in the process that forked this one.
-        self._in_flight -= 1
-        lease.held = held = self._clock() - lease.started
-        self._mean_held += (held - self._mean_held) * (_WEIGHT if self._mean_held else 1.0)
+        if self.in_flight >= self.limit or self.on_release is not None:
+            # Nobody needs it otherwise, and a clock costs.
+            lease.held = held = self._clock() - lease.started
+            self._mean_held += (held - self._mean_held) * (_WEIGHT if self._mean_held else 1.0)
+        self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1
         if self._line:
@@ -323,7 +325,7 @@ class Limiter:
         if lease._wakeup is not None:
             self._line.remove(lease)
         elif lease._epoch == self._epoch:
-            self._in_flight -= 1
+            self.in_flight -= 1
             self._admitted -= 1
             self._advance_line()
 

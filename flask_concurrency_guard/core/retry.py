@@ -24,5 +24,5 @@ def retry_after(held: float, limit: int, queued: int) -> int:
     :param queued: how many wait for one.
     """
     turn = (queued + 1) * held / limit
-    seconds = min(max(ceil(turn), 1), LONGEST)
+    seconds = 1 if turn <= 1 else min(ceil(turn), LONGEST)
     return seconds + int(random.random() * (seconds + 1))

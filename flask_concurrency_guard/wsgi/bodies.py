@@ -9,26 +9,33 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from typing import Any
 
-from ..observe.current import current_environ
+from ..observe.current import leave
 
 if TYPE_CHECKING:
+    from contextvars import Token
+
+    from _typeshed.wsgi import WSGIEnvironment
+
     from ..core.lease import Lease
 
-_END: Any = object()
 
+def guard_body(
+    body: Iterable[bytes], lease: Lease, token: Token[WSGIEnvironment | None]
+) -> Iterable[bytes]:
+    """Return `body` so that its end gives `lease` back.
 
-def guard_body(body: Iterable[bytes], lease: Lease) -> Iterable[bytes]:
-    """Return `body` so that its end gives `lease` back."""
+    :param token: what `current_environ` was set with; for `close` to undo.
+    """
     kind = type(body)
     if kind is list or kind is tuple:
+        leave(token)
         guarded = GuardedList(body)
         guarded.lease = lease
         return guarded
     if hasattr(kind, "__len__"):
-        return SizedGuardedBody(body, lease)
-    return GuardedBody(body, lease)
+        return SizedGuardedBody(body, lease, token)
+    return GuardedBody(body, lease, token)
 
 
 class GuardedList(list[bytes]):
@@ -40,7 +47,7 @@ class GuardedList(list[bytes]):
 
     def __iter__(self) -> Iterator[bytes]:
         self.lease.may_be_dropped = True
-        yield from super().__iter__()
+        yield from list.__iter__(self)
         self.lease.release()
 
     def close(self) -> None:
@@ -50,43 +57,38 @@ class GuardedList(list[bytes]):
 class GuardedBody:
     """A body that the app makes while it is sent."""
 
-    __slots__ = ("_body", "_lease")
+    __slots__ = ("_body", "_lease", "_token")
 
-    def __init__(self, body: Iterable[bytes], lease: Lease) -> None:
+    def __init__(
+        self, body: Iterable[bytes], lease: Lease, token: Token[WSGIEnvironment | None]
+    ) -> None:
         self._body = body
         self._lease = lease
+        self._token = token
 
     def __iter__(self) -> Iterator[bytes]:
-        # Dropped half-way is how some servers end a response. Then the lease's own finalizer
-        # gives it back, not a `finally` here: a generator that is collected runs its `finally`
-        # wherever the collector struck, maybe where this thread has the limiter locked.
         lease = self._lease
+        # Dropped half-way is how some servers end a response.
         lease.may_be_dropped = True
-        iterator: Iterator[bytes] | None = None
-        while True:
-            token = current_environ.set(lease.holder)
-            try:
-                if iterator is None:
-                    iterator = iter(self._body)
-                chunk = next(iterator, _END)
-            except BaseException:
-                lease.release()
-                raise
-            finally:
-                current_environ.reset(token)
-            if chunk is _END:
-                break
-            yield chunk
+        try:
+            for chunk in self._body:  # Not `yield from`, which would close it as well.
+                yield chunk
+        except GeneratorExit:
+            # From the app; or this is being collected, wherever the collector has struck.
+            lease.abandon()
+            raise
+        except BaseException:
+            lease.release()
+            raise
         lease.release()
 
     def close(self) -> None:
         close = getattr(self._body, "close", None)
-        token = current_environ.set(self._lease.holder)
         try:
             if close is not None:
                 close()
         finally:
-            current_environ.reset(token)
+            leave(self._token)
             self._lease.release()
 
 

@@ -21,13 +21,12 @@ from werkzeug.wsgi import get_input_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
 
     from _typeshed.wsgi import WSGIEnvironment
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_SECONDS = 2.0
-CHUNK = 64 * 1024
+CHUNK = 8 * 1024
 
 
 def drain(
@@ -36,13 +35,17 @@ def drain(
     """Read and forget the request's body where the server would reset the connection otherwise.
 
     :param max_bytes: read no more than this.
-    :param max_seconds: take no longer than this.
+    :param max_seconds: take no longer than this; on granian, no longer than this and the read
+        that is under way then.
     """
-    if _is_granian(environ):
-        _read_aside(get_input_stream(environ), max_bytes, max_seconds)
-    elif (connection := _connection(environ)) is not None:
+    deadline = time.monotonic() + max_seconds
+    if (connection := _connection(environ)) is not None:
         with _deaf_after(max_seconds, connection):
-            _read(get_input_stream(environ), max_bytes, time.monotonic() + max_seconds)
+            _read(environ, max_bytes, deadline)
+    elif environ.get("SERVER_SOFTWARE") == "Granian" and not _waits_to_be_asked(environ):
+        # It doesn't show the connection. Nor can another thread do the reading while this one
+        # answers in time: both end up waiting for each other inside of granian, with the GIL.
+        _read(environ, max_bytes, deadline)
 
 
 def has_body(environ: WSGIEnvironment) -> bool:
@@ -52,39 +55,29 @@ def has_body(environ: WSGIEnvironment) -> bool:
     )
 
 
-def _is_granian(environ: WSGIEnvironment) -> bool:
-    # To read there would ask the client for what it has not sent yet.
-    return environ.get("SERVER_SOFTWARE") == "Granian" and "HTTP_EXPECT" not in environ
-
-
 def _connection(environ: WSGIEnvironment) -> int | None:
-    """Return the descriptor of the connection; None where the server needs no help."""
+    """Return the descriptor of a connection that needs our help; None where none does."""
     connection: int | None = None
     if "gunicorn.socket" in environ:
         connection = environ["gunicorn.socket"].fileno()
-    elif "uwsgi.version" in environ and "HTTP_EXPECT" not in environ:
+    elif "uwsgi.version" in environ and not _waits_to_be_asked(environ):
         connection = sys.modules["uwsgi"].connection_fd()
     return connection
 
 
-def _read(stream: IO[bytes], max_bytes: int, deadline: float) -> None:
+def _waits_to_be_asked(environ: WSGIEnvironment) -> bool:
+    # gunicorn has done so already; the others ask when somebody reads.
+    return "HTTP_EXPECT" in environ
+
+
+def _read(environ: WSGIEnvironment, max_bytes: int, deadline: float) -> None:
+    stream = get_input_stream(environ)
     with suppress(OSError, ClientDisconnected):
         while max_bytes > 0 and time.monotonic() < deadline:
             data = stream.read(min(CHUNK, max_bytes))
             if not data:
                 return
             max_bytes -= len(data)
-
-
-def _read_aside(stream: IO[bytes], max_bytes: int, max_seconds: float) -> None:
-    """Read, but wait for it no longer than `max_seconds`: granian doesn't show the connection.
-
-    The thread ends when the client sends something more, or is gone.
-    """
-    args = (stream, max_bytes, time.monotonic() + max_seconds)
-    reader = threading.Thread(target=_read, args=args, daemon=True)
-    reader.start()
-    reader.join(max_seconds)
 
 
 @contextmanager

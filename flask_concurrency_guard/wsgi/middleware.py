@@ -11,6 +11,7 @@ from ..core.decisions import Reason
 from ..core.decisions import Rejection
 from ..core.lease import Lease
 from ..observe.current import current_environ
+from ..observe.current import leave
 from ..observe.rejections import RejectionLog
 from ..signals import emit
 from ..signals import request_admitted
@@ -131,11 +132,13 @@ class GuardMiddleware:
         token = current_environ.set(environ)
         try:
             body = self.app(environ, tagged(start_response, tags))
-        finally:
-            current_environ.reset(token)
-        if wrapper is not None and holds_lease(body, environ):
-            return body
-        return guard_body(body, lease)
+            if wrapper is None or not holds_lease(body, environ):
+                return guard_body(body, lease, token)
+        except BaseException:
+            leave(token)
+            raise
+        leave(token)
+        return body
 
     def _pass(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Let an exempt request through, without a lease."""

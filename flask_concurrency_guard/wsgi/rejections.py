@@ -65,7 +65,7 @@ class ProblemAnswer:
         """Return the headers and the body that the client likes best."""
         pages = _prefers_page(environ.get("HTTP_ACCEPT", ""))
         headers, body = (self._pages if pages else self._problems)[rejection.reason]
-        return [*headers, *rejection_headers(rejection)], body
+        return [*headers, ("Retry-After", str(rejection.retry_after))], body
 
     def __call__(
         self,
@@ -97,7 +97,11 @@ def _content(
 ) -> tuple[list[tuple[str, str]], bytes]:
     title = HTTPStatus(status).phrase
     body = template.format(status=status, title=title, reason=reason, detail=_DETAILS[reason])
-    headers = [("Content-Type", content_type), ("Content-Length", str(len(body.encode())))]
+    headers = [
+        ("Content-Type", content_type),
+        ("Content-Length", str(len(body.encode()))),
+        ("Cache-Control", "no-store"),
+    ]
     return headers, body.encode()
 
 

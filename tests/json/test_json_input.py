@@ -32,6 +32,7 @@ REFUSED = [
     pytest.param("Infinity", f"'Infinity' {NO_LITERAL}", 0, id="infinity"),
     pytest.param('{"a": -Infinity}', f"'-Infinity' {NO_LITERAL}", 6, id="negative infinity"),
     pytest.param('["NaN", 1.5, "\\"", NaN]', f"'NaN' {NO_LITERAL}", 19, id="nan after text"),
+    pytest.param(f"[{FLOATS}NaN]", f"'NaN' {NO_LITERAL}", 2501, id="nan among floats"),
     pytest.param("1e999", f"'1e999' {TOO_LARGE}", 0, id="overflow"),
     pytest.param('["1e999", -1.5E+309]', f"'-1.5E+309' {TOO_LARGE}", 10, id="negative overflow"),
     pytest.param(f"[{FLOATS}1e999]", f"'1e999' {TOO_LARGE}", 2501, id="overflow among floats"),
@@ -54,6 +55,12 @@ REFUSED = [
     pytest.param("[" * 100_000, f"'[' {DEEP}", 200, id="deep arrays"),
     pytest.param('{"a":' * 100_000, f"'{{' {DEEP}", 1000, id="deep objects"),
     pytest.param("[" * 201 + "]" * 201, f"'[' {DEEP}", 200, id="one too deep"),
+    pytest.param(
+        "[" + "[]," * 1000 + ("[" * 200 + "]" * 200 + ",") * 9 + "1]",
+        f"'[' {DEEP}",
+        3200,
+        id="one too deep among many",
+    ),
     pytest.param('["[[[", ' + "[" * 201, f"'[' {DEEP}", 207, id="deep after text"),
     pytest.param('["]", ' * 201, f"'[' {DEEP}", 1200, id="brackets in text that don't close"),
     pytest.param(r'["\"]", ' * 201, f"'[' {DEEP}", 1600, id="after escaped quotes"),
@@ -169,6 +176,26 @@ def test_document_is_read_as_flask_reads_it(
     assert safe.loads(document) == expected
     assert safe.loads(document.encode()) == expected
     assert safe.loads(bytearray(document.encode())) == expected
+
+
+@pytest.mark.parametrize("rest", ["[]," * 100, FLOATS], ids=["brackets", "floats"])
+def test_text_may_hold_what_utf_8_can_not(safe: SafeJSONProvider, rest: str) -> None:
+    document = f'["\ud800", {rest}1]'
+
+    assert safe.loads(document) == json.loads(document)
+
+
+def test_integer_of_any_length_is_read_where_python_is_set_to(safe: SafeJSONProvider) -> None:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        assert safe.loads("9" * 5000) == 10**5000 - 1
+        with pytest.raises(InvalidJSONError) as caught:
+            safe.loads("[" + "9" * 5000 + ", NaN]")
+    finally:
+        sys.set_int_max_str_digits(limit)
+
+    assert caught.value.msg == f"'NaN' {NO_LITERAL}"
 
 
 def test_mark_at_the_start_of_text_is_refused(safe: SafeJSONProvider) -> None:

@@ -245,6 +245,19 @@ class Server:
         connection.sendall(f"{head}\r\nHost: {HOST}:{self.port}\r\n\r\n".encode() + body)
         return connection
 
+    def pings_until(self, condition: Callable[[Answer], bool], what: str) -> Answer:
+        """Ask again and again, a worker may be away; return the first answer that fits."""
+        answers: list[Answer] = []
+
+        def fits() -> bool:
+            with suppress(OSError, http.client.HTTPException):
+                answers.append(self.ask("/ping"))
+                return condition(answers[-1])
+            return False
+
+        wait_until(fits, what)
+        return answers[-1]
+
     def stop(self) -> None:
         """End the server and all that it started."""
         group = self.process.pid

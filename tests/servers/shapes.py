@@ -197,7 +197,7 @@ class CountingFile:
     reads: ClassVar[list[int]] = []
 
     def __init__(self, path: str) -> None:
-        self._file = Path(path).open("rb")
+        self._file = Path(path).open("rb")  # noqa: SIM115
         self.fileno = self._file.fileno
         self.tell, self.seek = self._file.tell, self._file.seek
         type(self).reads = []
