@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from flask.json.provider import DefaultJSONProvider
 
-from flask_concurrency_guard.json.backends import load_backend
-from flask_concurrency_guard.json.provider import SafeJSONProvider
+from .backends import load_backend
+from .provider import SafeJSONProvider
 
 if TYPE_CHECKING:
     from flask import Flask

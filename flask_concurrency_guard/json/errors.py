@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask_concurrency_guard.errors import ConcurrencyGuardError
-from flask_concurrency_guard.json.standard_library import SharedDecodeError
+from ..errors import ConcurrencyGuardError
+from .standard_library import SharedDecodeError
 
 if TYPE_CHECKING:
     from json import JSONDecodeError

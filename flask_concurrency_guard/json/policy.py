@@ -10,8 +10,8 @@ import codecs
 import math
 import sys
 
-from flask_concurrency_guard.json import scan
-from flask_concurrency_guard.json.errors import InvalidJSONError
+from . import scan
+from .errors import InvalidJSONError
 
 MAX_DEPTH = 200
 """How many arrays and objects may stand within each other in a document that is read.

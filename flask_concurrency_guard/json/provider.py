@@ -7,14 +7,14 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
-from flask_concurrency_guard.json import policy
-from flask_concurrency_guard.json.backends import load_backend
-from flask_concurrency_guard.json.options import DECODE_OPTIONS
-from flask_concurrency_guard.json.options import ENCODE_OPTIONS
-from flask_concurrency_guard.json.options import given_options
+from . import policy
+from .backends import load_backend
+from .options import DECODE_OPTIONS
+from .options import ENCODE_OPTIONS
+from .options import given_options
 
 if TYPE_CHECKING:
-    from flask_concurrency_guard.json.backends import Backend
+    from .backends import Backend
 
 # Flask's own hook has no effects, so it may see an object twice.
 _FLASK_DEFAULT = DefaultJSONProvider.default

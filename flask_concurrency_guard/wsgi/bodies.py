@@ -71,7 +71,8 @@ class GuardedBody:
         # Dropped half-way is how some servers end a response.
         lease.may_be_dropped = True
         try:
-            for chunk in self._body:  # Not `yield from`, which would close it as well.
+            # Not `yield from`, which would close the body as well.
+            for chunk in self._body:  # noqa: UP028
                 yield chunk
         except GeneratorExit:
             # From the app; or this is being collected, wherever the collector has struck.

@@ -67,7 +67,7 @@ def test_leaves_a_lease_of_an_old_app():
 
 
 def test_loses_a_lease():
-    limiter_of(flask.Flask("one"))._in_flight += 1
+    limiter_of(flask.Flask("one")).in_flight += 1
 
 
 def test_leaves_an_unread_404():

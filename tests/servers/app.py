@@ -105,7 +105,7 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
 
     @app.post("/read")
     def read() -> Any:
-        return {"size": len(request.get_data())}
+        return {"size": len(request.stream.read(1_000_000))}
 
     @app.get("/file")
     def file() -> Any:

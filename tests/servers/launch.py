@@ -35,11 +35,8 @@ def cheroot(app: Any, port: int, threads: int) -> None:
     from cheroot.wsgi import Server
 
     server = Server((HOST, port), app, numthreads=threads, request_queue_size=128)
-    signal.signal(signal.SIGTERM, lambda *_: setattr(server, "interrupt", SystemExit()))
-    try:
-        server.start()
-    finally:
-        server.stop()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    server.safe_start()
 
 
 def gevent(app: Any, port: int, threads: int) -> None:

@@ -74,7 +74,7 @@ def uwsgi(option: str) -> tuple[str, ...]:
     script = "from pyuwsgi import run; run()"
     options = ("--master", "--die-on-term", "--need-app", "--threads", "{threads}")
     address = (option, "{host}:{port}")
-    return python("-c", script, *address, *options, "--module", "{app}")
+    return python("-c", script, *address, *options, "--module={app}")
 
 
 GRANIAN = python(

@@ -4,6 +4,7 @@ import gc
 import io
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,7 +76,7 @@ def test_the_file_read_to_its_end_gives_the_lease_back(wrapper: Any) -> None:
 
 
 def test_the_server_gets_an_instance_of_what_it_asks_for() -> None:
-    with open(__file__, "rb") as file:
+    with Path(__file__).open("rb") as file:
         called = call(guarded(send(file)), environ_overrides={"wsgi.file_wrapper": FileWrapper})
         assert isinstance(called.body, FileWrapper)
         assert isinstance(called.body, called.environ["wsgi.file_wrapper"])

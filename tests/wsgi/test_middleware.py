@@ -150,9 +150,7 @@ def test_the_lease_comes_back_when_the_body_is_dropped(
 
 
 @pytest.mark.parametrize("app", [hello, generator], ids=["list", "generator"])
-def test_a_body_dropped_half_way_is_no_mistake(
-    app: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_body_dropped_half_way_is_no_mistake(app: Any, caplog: pytest.LogCaptureFixture) -> None:
     # asgiref stops after Content-Length bytes, and never closes.
     guard = guarded(app)
     called = call(guard)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from typing import Protocol
 
-from flask_concurrency_guard.errors import ConfigurationError
-from flask_concurrency_guard.json.backends.stdlib import StandardLibraryBackend
+from ...errors import ConfigurationError
+from .stdlib import StandardLibraryBackend
 
 if TYPE_CHECKING:
-    from flask_concurrency_guard.json.options import Options
+    from ..options import Options
 
 
 class Backend(Protocol):

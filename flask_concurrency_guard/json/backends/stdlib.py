@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
 
-from flask_concurrency_guard.json import policy
-from flask_concurrency_guard.json import scan
-from flask_concurrency_guard.json import standard_library as library
-from flask_concurrency_guard.json.errors import InvalidJSONError
+from .. import policy
+from .. import scan
+from .. import standard_library as library
+from ..errors import InvalidJSONError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from json import JSONDecoder
 
-    from flask_concurrency_guard.json.options import Options
+    from ..options import Options
 
 
 class StandardLibraryBackend:
