@@ -69,7 +69,11 @@ class Lease:
 
     def release(self) -> bool:
         """Give the place back. Return whether this call did it: true once, then always false."""
-        return not self._released and self._limiter.release(self)
+        if self._released:
+            # Maybe by `abandon`, a moment ago: servers drop an iterator before they close it.
+            self._limiter.settle()
+            return False
+        return self._limiter.release(self)
 
     def abandon(self) -> None:
         """Give the place back without ever waiting for a lock, as a finalizer must.

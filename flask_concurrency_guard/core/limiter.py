@@ -192,8 +192,12 @@ class Limiter:
             finally:
                 self._lock.release()
 
+    def settle(self) -> None:
+        """Finish what `reclaim` has left for later, if anything."""
+        if self._abandoned:
+            self._sweep()
+
     def _sweep(self) -> None:
-        """Finish what `reclaim` began."""
         with self._lock:
             self._take_back_abandoned()
         while self._abandoned:

@@ -389,3 +389,17 @@ def test_rejections_not_logged_yet_are_logged_at_a_release(
         "Rejected 1 request (limit 1); the limit is 1 in flight.",
         "Rejected 4 requests (limit 4); the limit is 1 in flight.",
     ]
+
+
+def test_a_release_is_told_of_when_the_server_drops_the_iterator_before_it_closes() -> None:
+    # uWSGI does, when the client has gone.
+    guard = guarded(generator)
+    released = []
+    called = call(guard)
+    guard.limiter.on_release = released.append
+    iterator = iter(called.body)
+    next(iterator)
+    del iterator
+    assert guard.limiter.in_flight == 0
+    called.close()
+    assert len(released) == 1
