@@ -7,6 +7,8 @@ What was in flight in the parent never ends in the child, so a copied count woul
 from __future__ import annotations
 
 import os
+import sys
+from importlib import import_module
 from typing import Protocol
 from weakref import WeakSet
 
@@ -33,3 +35,18 @@ def _reset_all() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)
+
+
+def _hook_into_uwsgi() -> None:
+    """uWSGI forks its workers without a word to Python; it calls one function of its own."""
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is None:
+        return
+    try:
+        # Lets several share the one function; without it the app's own hooks would replace ours.
+        import_module("uwsgidecorators").postfork(_reset_all)
+    except Exception:  # Not there, or it asks for a master process.
+        uwsgi.post_fork_hook = _reset_all  # type: ignore[attr-defined]
+
+
+_hook_into_uwsgi()

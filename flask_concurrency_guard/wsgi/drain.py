@@ -8,25 +8,31 @@ it before the app was called; there is nothing to do on those.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import sys
-import threading
 import time
 from contextlib import contextmanager
 from contextlib import suppress
 from typing import TYPE_CHECKING
-
-from werkzeug.exceptions import ClientDisconnected
-from werkzeug.wsgi import get_input_stream
+from typing import Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
 
     from _typeshed.wsgi import WSGIEnvironment
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_SECONDS = 2.0
-CHUNK = 8 * 1024
+
+HARMLESS = 64 * 1024
+"""A body of this size may stay unread: none of these servers resets a connection for it.
+
+It is also more than any of them has in buffers of its own, where we can't look.
+"""
+
+_CHUNK = 8 * 1024
 
 
 def drain(
@@ -34,72 +40,74 @@ def drain(
 ) -> None:
     """Read and forget the request's body where the server would reset the connection otherwise.
 
+    A body that doesn't tell its length is left alone, since there is no telling how much of what
+    has arrived is body.
+
     :param max_bytes: read no more than this.
     :param max_seconds: take no longer than this; on granian, no longer than this and the read
         that is under way then.
     """
+    length = min(int(environ.get("CONTENT_LENGTH") or 0), max_bytes)
+    if length <= HARMLESS:
+        return
+    # gunicorn reads ahead, so what is left may have left the connection long ago.
+    rest = HARMLESS if "gunicorn.socket" in environ else 0
     deadline = time.monotonic() + max_seconds
-    if (connection := _connection(environ)) is not None:
-        with _deaf_after(max_seconds, connection):
-            _read(environ, max_bytes, deadline)
-    elif environ.get("SERVER_SOFTWARE") == "Granian" and not _waits_to_be_asked(environ):
-        # It doesn't show the connection. Nor can another thread do the reading while this one
-        # answers in time: both end up waiting for each other inside of granian, with the GIL.
-        _read(environ, max_bytes, deadline)
+    with suppress(OSError), _arrivals(environ) as has_arrived:
+        while length > rest and (left := deadline - time.monotonic()) > 0:
+            # Twice a chunk, since gunicorn reads a little further than it is asked to.
+            if not has_arrived(min(2 * _CHUNK, length), left):
+                return
+            data = environ["wsgi.input"].read(min(_CHUNK, length))
+            if not data:
+                return
+            length -= len(data)
 
 
 def has_body(environ: WSGIEnvironment) -> bool:
     """Return whether the request announces a body."""
-    return environ.get("CONTENT_LENGTH") not in (None, "", "0") or (
-        "HTTP_TRANSFER_ENCODING" in environ
-    )
+    return environ.get("CONTENT_LENGTH") not in (None, "", "0")
+
+
+@contextmanager
+def _arrivals(environ: WSGIEnvironment) -> Iterator[Callable[[int, float], bool]]:
+    """Yield what waits for some bytes, for some seconds, and returns whether they can be read.
+
+    A timeout for each read would not do. A client that sends a byte from time to time meets them
+    all, and servers come back from a read only with as much as they were asked for.
+    """
+    connection = _connection(environ)
+    if connection is None:
+        granian = environ.get("SERVER_SOFTWARE") == "Granian" and not _waits_to_be_asked(environ)
+        yield lambda size, seconds: granian  # It doesn't show the connection.
+        return
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    # Not the server's own object, which may be none of Python's.
+    with socket.socket(fileno=os.dup(connection)) as duplicate:
+
+        def has_arrived(size: int, seconds: float) -> bool:
+            # The kernel tells of data only when there is so much of it, or the end.
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
+            return bool(poll.poll(seconds * 1000))
+
+        try:
+            yield has_arrived
+        finally:
+            duplicate.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
 
 
 def _connection(environ: WSGIEnvironment) -> int | None:
     """Return the descriptor of a connection that needs our help; None where none does."""
-    connection: int | None = None
     if "gunicorn.socket" in environ:
-        connection = environ["gunicorn.socket"].fileno()
-    elif "uwsgi.version" in environ and not _waits_to_be_asked(environ):
-        connection = sys.modules["uwsgi"].connection_fd()
-    return connection
+        gunicorn: Any = environ["gunicorn.socket"]
+        # With TLS, there is no telling what can be read from what has arrived.
+        return None if hasattr(gunicorn, "pending") else int(gunicorn.fileno())
+    if "uwsgi.version" in environ and not _waits_to_be_asked(environ):
+        return int(sys.modules["uwsgi"].connection_fd())
+    return None
 
 
 def _waits_to_be_asked(environ: WSGIEnvironment) -> bool:
     # gunicorn has done so already; the others ask when somebody reads.
     return "HTTP_EXPECT" in environ
-
-
-def _read(environ: WSGIEnvironment, max_bytes: int, deadline: float) -> None:
-    stream = get_input_stream(environ)
-    with suppress(OSError, ClientDisconnected):
-        while max_bytes > 0 and time.monotonic() < deadline:
-            data = stream.read(min(CHUNK, max_bytes))
-            if not data:
-                return
-            max_bytes -= len(data)
-
-
-@contextmanager
-def _deaf_after(seconds: float, connection: int) -> Iterator[None]:
-    """Let reads from `connection` find its end after `seconds`; writing goes on working.
-
-    A timeout for each read would not do: a client that sends a byte from time to time meets them
-    all, and the servers come back from a read only with as much as they were asked for.
-    """
-    # Not the server's own object, which may be one for TLS, and would forget its keys. The timer
-    # has ended before the number can be that of another connection.
-    with socket.socket(fileno=os.dup(connection)) as duplicate:
-        timer = threading.Timer(seconds, _close_ear, (duplicate,))
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            timer.join()
-
-
-def _close_ear(connection: socket.socket) -> None:
-    with suppress(OSError):
-        connection.shutdown(socket.SHUT_RD)

@@ -224,7 +224,10 @@ class Server:
             # A worker that is being replaced doesn't answer.
             with suppress(OSError, http.client.HTTPException):
                 last.update(self.state())
-                return last["in_flight"] == 0 and last["inside"] == 0
+                told = last["told"]
+                # One that was collected is told of when the next lease comes.
+                all_told = told["admitted"] == told["released"] or not self.kind.closes
+                return last["in_flight"] == 0 and last["inside"] == 0 and all_told
             return False
 
         wait_until(idle, f"idle, {last}", patience)

@@ -79,11 +79,10 @@ def test_send_file_still_uses_sendfile(server: Server, big_file: Path) -> None:
 
 
 @pytest.mark.on("waitress")
-def test_file_is_still_handed_over_to_the_main_thread(server: Server, big_file: Path) -> None:
-    """The thread that served the request is free while the file is sent."""
+def test_file_is_still_handed_over_as_a_buffer(server: Server, big_file: Path) -> None:
+    """The server takes from it as much as a socket takes, in any of its threads."""
     answer = server.ask(f"/raw/file_with_length?path={big_file}")
     state = server.wait_until_idle()
 
     assert answer.body == big_file.read_bytes()
-    assert answer.thread != state["main_thread"]
-    assert state["main_thread"] in state["reads"]
+    assert 1 <= len(state["reads"]) < 64  # It would be 128, in blocks of 64 KB.

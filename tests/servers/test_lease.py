@@ -23,6 +23,7 @@ from servers.shapes import SHAPES
 CALLS = [
     *(f"GET /raw/{name}" for name in SHAPES if name not in ("stream", "flood")),
     *(f"HEAD /raw/{name}" for name in ("list_with_length", "empty_list", "generator")),
+    "HEAD /raw/raise_in_close",
     "POST /raw/list_with_length",
     "GET /ping",
     "HEAD /ping",
@@ -139,6 +140,7 @@ def expect_lease_back(server: Server, before: dict[str, Any]) -> None:
     wait_until(is_over, "the request is over and its lease back")
     assert server.ask("/ping").status == 200
     assert server.wait_until_idle()["in_flight"] == 0
+    assert not server.kind.closes or "dropped without being released" not in server.log
 
 
 def stream(gate: Gate, chunks: int) -> str:

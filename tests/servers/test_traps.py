@@ -36,11 +36,12 @@ ANSWERS_BEFORE_THE_BODY = tuple(name for name in CALLED_BEFORE_THE_BODY if name 
 
 
 @pytest.mark.on(*ANSWERS_BEFORE_THE_BODY)
-def test_lease_is_not_held_for_a_body_that_nobody_reads(server: Server) -> None:
+@pytest.mark.parametrize("shape", ["list_with_length", "generator_with_length"])
+def test_lease_is_not_held_for_a_body_that_nobody_reads(server: Server, shape: str) -> None:
     """Some servers read the rest after the response, before they close it."""
     server.set_limit(1)
-    head = "POST /raw/list_with_length HTTP/1.1\r\nContent-Length: 20000000"
-    with closing(server.send(head, b"x" * 1000)) as connection:
+    head = f"POST /raw/{shape} HTTP/1.1\r\nContent-Length: 20000000"
+    with closing(server.send(head, b"x" * 300_000)) as connection:
         assert b" 200 " in connection.recv(1000)
         if not server.kind.serial:
             wait_until(lambda: server.state()["in_flight"] == 0, "the lease is back")
@@ -101,18 +102,38 @@ def test_each_worker_has_a_limit_of_its_own(gate: Gate) -> None:
     assert all(processes.count(process) <= 2 for process in processes)
 
 
-@pytest.mark.parametrize("name", ["gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent"])
-def test_worker_starts_at_zero_whatever_its_master_holds(name: str) -> None:
-    kind = KINDS[name]
-    with start(kind, "--preload", "-w", "2", app="servers.preloaded:application") as server:
+# uWSGI forks its workers behind Python's back, who then calls no `os.register_at_fork`.
+FORKED_WITH_THE_APP = [
+    *(
+        pytest.param(name, ("--preload", "-w", "2"), id=name)
+        for name in ("gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent")
+    ),
+    pytest.param("uwsgi", ("--processes", "2"), id="uwsgi"),
+]
+
+
+@pytest.mark.parametrize(("name", "extra"), FORKED_WITH_THE_APP)
+def test_worker_starts_at_zero_whatever_its_master_holds(name: str, extra: tuple[str, ...]) -> None:
+    with start(KINDS[name], *extra, app="servers.preloaded:application") as server:
         for _ in range(20):
-            answer = server.ask("/ping")
-            assert answer.status == 200
-            assert answer.process == answer.json["process"] != server.process.pid
+            assert server.ask("/ping").status == 200
         state = server.wait_until_idle()
 
     assert state["in_flight"] == 0
-    assert state["peak"] < 32
+    assert state["peak"] < 32  # Which is the limit; the master holds as many.
+
+
+@pytest.mark.parametrize(("name", "extra"), FORKED_WITH_THE_APP)
+def test_worker_has_tags_of_its_own_whatever_its_master_served(
+    name: str, extra: tuple[str, ...]
+) -> None:
+    with start(KINDS[name], *extra, threads=1, app="servers.warmed:application") as server:
+        for _ in range(20):
+            answer = server.ask("/ping")
+            who = answer.json
+            served_by = who["greenlet"] if server.kind.greenlets else who["thread"]
+            assert (answer.process, answer.thread) == (who["process"], served_by)
+            assert answer.process != server.process.pid
 
 
 @pytest.mark.parametrize("name", ["gunicorn-sync", "gunicorn-gthread", "gunicorn-gevent", "uwsgi"])
