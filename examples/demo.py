@@ -162,10 +162,11 @@ def show_responses(screen: Screen, guarded: Run) -> None:
 
 
 def example_lines(log: list[str]) -> list[str]:
-    """Return the last line that the view has logged, and the last that the guard has."""
+    """Return the last lines of the view, of the server's access log, and of the guard."""
     of_view = [line for line in log if line.endswith("begins")]
-    of_guard = [line for line in log if not line.endswith("begins")]
-    return of_view[-1:] + of_guard[-1:]
+    of_server = [line for line in log if "/slow" in line and '" 200' in line]
+    of_guard = [line for line in log if line.startswith("WARNING")]
+    return of_view[-1:] + of_server[-1:] + of_guard[-1:]
 
 
 if __name__ == "__main__":
