@@ -7,8 +7,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from servers.gates import Gate
 from servers.running import KINDS
-from servers.running import Gate
 from servers.running import Kind
 from servers.running import Server
 from servers.running import start

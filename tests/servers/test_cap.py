@@ -6,8 +6,8 @@ from concurrent.futures import Future
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from servers.gates import Gate
 from servers.running import Answer
-from servers.running import Gate
 from servers.running import Server
 from servers.running import wait_until
 

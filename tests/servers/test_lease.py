@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from servers.running import Gate
+from servers.gates import Gate
 from servers.running import Server
 from servers.running import reset
 from servers.running import wait_until

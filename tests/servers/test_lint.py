@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from servers.gates import Gate
 from servers.running import KINDS
-from servers.running import Gate
 from servers.running import Server
 from servers.running import start
 

@@ -12,12 +12,12 @@ from contextlib import suppress
 
 import pytest
 import requests
+from servers.gates import Gate
 from servers.running import CONCURRENT
 from servers.running import HOST
 from servers.running import KINDS
 from servers.running import PATIENCE
 from servers.running import Answer
-from servers.running import Gate
 from servers.running import Server
 from servers.running import ask
 from servers.running import start

@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from contextlib import closing
 
 import pytest
+from servers.gates import Gate
 from servers.running import DEV_PROCESSES
 from servers.running import KINDS
-from servers.running import Gate
 from servers.running import Server
 from servers.running import reset
 from servers.running import start
