@@ -47,13 +47,14 @@ def drain(
     :param max_seconds: take no longer than this; on granian, no longer than this and the read
         that is under way then.
     """
-    length = min(int(environ.get("CONTENT_LENGTH") or 0), max_bytes)
+    length = min(_length(environ), max_bytes)
     if length <= HARMLESS:
         return
     # gunicorn reads ahead, so what is left may have left the connection long ago.
     rest = HARMLESS if "gunicorn.socket" in environ else 0
     deadline = time.monotonic() + max_seconds
-    with suppress(OSError), _arrivals(environ) as has_arrived:
+    # Whatever goes wrong here, the client still gets its answer.
+    with suppress(Exception), _arrivals(environ) as has_arrived:
         while length > rest and (left := deadline - time.monotonic()) > 0:
             # Twice a chunk, since gunicorn reads a little further than it is asked to.
             if not has_arrived(min(2 * _CHUNK, length), left):
@@ -67,6 +68,13 @@ def drain(
 def has_body(environ: WSGIEnvironment) -> bool:
     """Return whether the request announces a body."""
     return environ.get("CONTENT_LENGTH") not in (None, "", "0")
+
+
+def _length(environ: WSGIEnvironment) -> int:
+    try:
+        return int(environ["CONTENT_LENGTH"])
+    except (KeyError, ValueError):
+        return 0
 
 
 @contextmanager

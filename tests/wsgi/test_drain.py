@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from flask_concurrency_guard.wsgi.drain import HARMLESS
+from flask_concurrency_guard.wsgi.drain import drain
+from flask_concurrency_guard.wsgi.drain import has_body
+
+MEGABYTE = 1 << 20
+
+
+class Input:
+    """As gunicorn's: comes back with as much as it was asked for, and reads ahead."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.buffer = b""
+        self.read_bytes = 0
+
+    def read(self, size: int) -> bytes:
+        while len(self.buffer) < size:
+            data = self.connection.recv(8192)
+            if not data:
+                break
+            self.buffer += data
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        self.read_bytes += len(data)
+        return data
+
+
+@pytest.fixture
+def connected() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname())
+        server, _ = listener.accept()
+    yield client, server
+    client.close()
+    server.close()
+
+
+def make_environ(server: socket.socket, length: int | str | None) -> dict[str, Any]:
+    environ: dict[str, Any] = {"gunicorn.socket": server, "wsgi.input": Input(server)}
+    if length is not None:
+        environ["CONTENT_LENGTH"] = str(length)
+    return environ
+
+
+def send(client: socket.socket, size: int) -> threading.Thread:
+    def run() -> None:
+        with suppress(OSError):
+            client.sendall(b"x" * size)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def test_a_body_is_read_but_for_a_harmless_rest(connected: Any) -> None:
+    client, server = connected
+    environ = make_environ(server, 4 * MEGABYTE)
+    thread = send(client, 4 * MEGABYTE)
+    drain(environ)
+    assert 4 * MEGABYTE - HARMLESS <= environ["wsgi.input"].read_bytes <= 4 * MEGABYTE
+    server.close()
+    thread.join()
+
+
+def test_no_more_is_read_than_allowed(connected: Any) -> None:
+    client, server = connected
+    environ = make_environ(server, 8 * MEGABYTE)
+    thread = send(client, 8 * MEGABYTE)
+    drain(environ, max_bytes=MEGABYTE)
+    assert environ["wsgi.input"].read_bytes <= MEGABYTE
+    server.close()
+    thread.join()
+
+
+@pytest.mark.parametrize("sent", [0, 1, 5000], ids="{} bytes".format)
+def test_a_client_that_stops_is_not_waited_for(connected: Any, sent: int) -> None:
+    client, server = connected
+    client.sendall(b"x" * sent)
+    began = time.monotonic()
+    drain(make_environ(server, MEGABYTE), max_seconds=0.05)
+    assert 0.05 <= time.monotonic() - began < 5
+
+
+def test_a_client_that_leaves_is_noticed_at_once(connected: Any) -> None:
+    client, server = connected
+    client.sendall(b"x" * 100)
+    client.close()
+    began = time.monotonic()
+    drain(make_environ(server, MEGABYTE), max_seconds=20)
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("length", [None, "", "0", "many", "-1", str(HARMLESS)], ids=repr)
+def test_a_body_that_does_no_harm_is_not_read(connected: Any, length: str | None) -> None:
+    _, server = connected
+    environ = make_environ(server, length)
+    drain(environ)
+    assert environ["wsgi.input"].read_bytes == 0
+
+
+def test_other_servers_are_left_to_themselves(connected: Any) -> None:
+    _, server = connected
+    environ = make_environ(server, MEGABYTE)
+    del environ["gunicorn.socket"]
+    drain(environ)
+    assert environ["wsgi.input"].read_bytes == 0
+
+
+def test_the_connection_is_left_as_it_was(connected: Any) -> None:
+    client, server = connected
+    before = server.gettimeout()
+    drain(make_environ(server, MEGABYTE), max_seconds=0.01)
+    assert server.gettimeout() == before
+    assert server.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT) == 1
+    client.sendall(b"y")
+    assert server.recv(10) == b"y"
+
+
+def test_which_requests_have_a_body() -> None:
+    assert has_body({"CONTENT_LENGTH": "5"})
+    assert not has_body({"CONTENT_LENGTH": ""})
+    assert not has_body({"CONTENT_LENGTH": "0"})
+    assert not has_body({})
