@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from dataclasses import dataclass
+from threading import Lock
 from typing import TYPE_CHECKING
 from typing import TypeVar
 from weakref import WeakSet
@@ -186,9 +187,13 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         sender=get_app,
     )
 
+    warning = Lock()
+
     def on_first(environ: WSGIEnvironment) -> None:
         middleware.is_exempt = find_exemptions(get_app(), get_app, settings.exempt)
-        warn_if_unreachable(limiter, environ)
+        # Several may come first. None of them waits: this lock may be older than a monkeypatch.
+        if warning.acquire(blocking=False):
+            warn_if_unreachable(limiter, environ)
 
     middleware.on_first = on_first
     return AppState(guard, settings, limiter, middleware)

@@ -94,8 +94,8 @@ class GuardMiddleware:
         limiter = self.limiter
         if limiter.mode is _OFF:
             return self.app(environ, start_response)
-        if self.on_first is not None:
-            self._begin(self.on_first, environ)
+        if (on_first := self.on_first) is not None:
+            self._begin(on_first, environ)
         if self.is_exempt is not None and self.is_exempt(environ):
             return self._pass(environ, start_response)
         lease = limiter.acquire(environ)

@@ -403,3 +403,21 @@ def test_a_release_is_told_of_when_the_server_drops_the_iterator_before_it_close
     assert guard.limiter.in_flight == 0
     called.close()
     assert len(released) == 1
+
+
+def test_several_first_requests_do_not_get_into_each_others_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = guarded(hello, limit=2)
+    calls = []
+
+    def on_first(environ: Any) -> None:
+        calls.append(environ)
+        if len(calls) == 1:
+            call(guard).close()
+
+    guard.on_first = on_first
+    assert call(guard).read() == b"hello"
+    assert len(calls) == 2
+    assert guard.on_first is None
+    assert caplog.records == []
