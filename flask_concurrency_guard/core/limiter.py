@@ -10,6 +10,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -107,14 +109,14 @@ class Limiter:
         until enough leases have come back.
         """
         limit = _positive(limit)
-        with self._lock:
+        with self._holding_lock():
             self.limit = limit
             self._advance_line()
 
     def set_mode(self, mode: str) -> None:
         """Change the mode, at once. Whoever waits is admitted when nothing is enforced any more."""
         mode = Mode(mode)
-        with self._lock:
+        with self._holding_lock():
             if mode is self.mode:
                 return
             self.mode = mode
@@ -125,8 +127,8 @@ class Limiter:
 
     def snapshot(self) -> Snapshot:
         """Return the numbers of this instant."""
-        with self._lock:
-            self._take_back_abandoned()
+        self.settle()
+        with self._holding_lock():
             return Snapshot(
                 name=self.name,
                 mode=self.mode,
@@ -158,7 +160,7 @@ class Limiter:
             else:
                 decision = self._decide(holder)
         if self._abandoned:
-            self._sweep()
+            self.settle()
         if lease is not None:
             return lease
         if isinstance(decision, Lease) and decision._wakeup is not None:
@@ -174,7 +176,7 @@ class Limiter:
         if self.on_release is not None:
             self.on_release(lease)
         if self._abandoned:
-            self._sweep()
+            self.settle()
         return True
 
     def reclaim(self, lease: Lease) -> None:
@@ -186,27 +188,33 @@ class Limiter:
         is called by the next `acquire` or `release`.
         """
         self._abandoned.append(lease)
-        while not lease._released and self._lock.acquire(blocking=False):
+        while self._has_unreturned() and self._lock.acquire(blocking=False):
             try:
-                self._take_back_abandoned()
+                for abandoned in tuple(self._abandoned):
+                    if not abandoned._released:
+                        self._take_back(abandoned)
             finally:
                 self._lock.release()
 
     def settle(self) -> None:
         """Finish what `reclaim` has left for later, if anything."""
-        if self._abandoned:
-            self._sweep()
-
-    def _sweep(self) -> None:
-        with self._lock:
-            self._take_back_abandoned()
         while self._abandoned:
             try:
                 lease = self._abandoned.popleft()
             except IndexError:
-                return
+                return  # Another thread was faster.
+            with self._lock:
+                if not lease._released:
+                    self._take_back(lease)
             if self.on_release is not None:
                 self.on_release(lease)
+
+    @contextmanager
+    def _holding_lock(self) -> Iterator[None]:
+        """Hold the lock, and settle afterwards. `acquire` and `release` do so by themselves."""
+        with self._lock:
+            yield
+        self.settle()
 
     def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
         try:
@@ -215,14 +223,14 @@ class Limiter:
             admitted = wakeup.acquire(timeout=min(self.max_wait, threading.TIMEOUT_MAX))
         except BaseException:
             # A killed greenlet, a timeout of gevent's, Ctrl-C.
-            with self._lock:
+            with self._holding_lock():
                 self._leave_line(lease)
             raise
         now = self._clock()
         lease.queue_time, lease.started = now - lease.started, now
         if admitted:
             return lease
-        with self._lock:
+        with self._holding_lock():
             self._leave_line(lease)
             return self._reject(Reason.QUEUE_TIMEOUT, lease.queue_time)
 
@@ -303,10 +311,8 @@ class Limiter:
                 self._leave_shadow_line(lease)
             self._advance_line()
 
-    def _take_back_abandoned(self) -> None:
-        for lease in tuple(self._abandoned):
-            if not lease._released:
-                self._take_back(lease)
+    def _has_unreturned(self) -> bool:
+        return any(not lease._released for lease in tuple(self._abandoned))
 
     def _advance_line(self) -> None:
         """Give the places that are free to the head of the line."""

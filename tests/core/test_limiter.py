@@ -391,6 +391,61 @@ def test_a_lease_collected_while_its_own_thread_holds_the_lock_comes_back() -> N
     assert limiter.in_flight == 0
 
 
+class TestCollectedInACriticalSection:
+    """The limiter reads its clock with the lock held; here, the collector strikes just then."""
+
+    def setup_method(self) -> None:
+        self.doomed: list[Lease] = []
+        self.strikes = False
+        self.limiter = Limiter(9, max_wait=0, clock=self.clock)
+        self.limiter.on_release = bool
+
+    def clock(self) -> float:
+        if self.strikes:
+            self.strikes = False
+            self.doomed.clear()
+        return 0.0
+
+    def lease(self) -> Lease:
+        lease = lease_of(self.limiter)
+        lease.may_be_dropped = True
+        return lease
+
+    def test_while_another_one_is_collected(self) -> None:
+        lease, self.doomed = self.lease(), [self.lease()]
+        self.strikes = True
+        del lease
+        assert self.limiter.in_flight == 0
+
+    def test_while_another_one_is_released(self) -> None:
+        lease, self.doomed = self.lease(), [self.lease()]
+        self.strikes = True
+        lease.release()
+        assert self.limiter.in_flight == 0
+
+    def test_while_the_limiter_settles(self) -> None:
+        lease, self.doomed = self.lease(), [self.lease()]
+        with self.limiter._lock:
+            del lease
+        self.strikes = True
+        self.limiter.settle()
+        assert self.limiter.in_flight == 0
+
+    def test_while_another_one_is_admitted(self) -> None:
+        self.doomed = [self.lease()]
+        self.strikes = True
+        with lease_of(self.limiter):
+            assert self.limiter.in_flight == 1
+
+    def test_while_a_snapshot_is_taken(self) -> None:
+        lease, self.doomed = self.lease(), [self.lease()]
+        with self.limiter._lock:
+            del lease
+        self.strikes = True
+        self.limiter.snapshot()
+        assert self.limiter.in_flight == 0
+
+
 def test_leases_collected_in_the_middle_of_everything_come_back() -> None:
     limiter = Limiter(10_000, max_wait=0)
     thresholds = gc.get_threshold()
