@@ -22,7 +22,7 @@ request_admitted = _signals.signal(
 )
 request_queued = _signals.signal(
     "request-queued",
-    doc="A request begins to wait in the line. Sent with ``environ``.",
+    doc="A request begins to wait in the line. Sent with ``environ`` and ``lease``.",
 )
 request_rejected = _signals.signal(
     "request-rejected",
@@ -31,7 +31,7 @@ request_rejected = _signals.signal(
 )
 request_released = _signals.signal(
     "request-released",
-    doc="A request gave its lease back. Sent with ``lease``.",
+    doc="A request gave its lease back. Sent with ``environ`` and ``lease``.",
 )
 
 

@@ -55,7 +55,8 @@ class Lease:
         self.queue_time = 0.0
         #: How many were in flight when this one was admitted, itself included.
         self.in_flight = 0
-        #: How long the lease was held, in seconds. Zero until it is released.
+        #: How long the lease was held, in seconds. Measured at its release, and only if the limit
+        #: was reached then or `Limiter.on_release` is set; zero otherwise.
         self.held = 0.0
         #: In shadow mode: how the request would have been rejected.
         self.rejection: Rejection | None = None

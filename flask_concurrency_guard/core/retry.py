@@ -13,8 +13,8 @@ def retry_after(held: float, limit: int, queued: int) -> int:
     """Return when a newcomer would have its turn: whole seconds, at least 1, with jitter.
 
     By Little's law, `limit` places that are each held for `held` seconds come back at
-    ``limit / held`` a second. Unlike a count of releases, that is right from the first release on,
-    also after hours in which next to nothing was asked for.
+    ``limit / held`` a second. Unlike a count of releases, that is right from the first one on that
+    happens at the limit, also after hours in which next to nothing was asked for.
 
     The jitter at most doubles the time. Clients that were turned away together must not come back
     together, and a header in whole seconds leaves no finer way to tell them apart.

@@ -61,7 +61,7 @@ class GuardMiddleware:
     """Admit to a WSGI app what its limiter allows; tag what it answers.
 
     :param app: the WSGI app.
-    :param limiter: decides. The middleware takes over its `on_release`.
+    :param limiter: decides. The middleware takes over its `on_queued` and `on_release`.
     :param headers: which tag goes into the response header of which name; empty for none.
     :param answer: makes the response to a rejected request; a 503 where not given.
     :param sender: returns the sender of the signals; the middleware itself where not given.
