@@ -41,9 +41,15 @@ def test_lease_is_not_held_for_a_body_that_nobody_reads(server: Server, shape: s
     """Some servers read the rest after the response, before they close it."""
     server.set_limit(1)
     head = f"POST /raw/{shape} HTTP/1.1\r\nContent-Length: 20000000"
-    with closing(server.send(head, b"x" * 300_000)) as connection:
-        assert b" 200 " in connection.recv(1000)
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(closing(server.send(head, b"x" * 300_000)))
+            assert b" 200 " in connection.recv(1000)
+        except ConnectionError:
+            # These reset a connection with unread data in it, at times before we have the answer.
+            assert server.kind.name.startswith(("uwsgi", "granian"))
         if not server.kind.serial:
+            wait_until(lambda: server.state()["told"]["admitted"] == 1, "it was admitted")
             wait_until(lambda: server.state()["in_flight"] == 0, "the lease is back")
             assert server.ask("/ping").status == 200
 
