@@ -14,6 +14,8 @@ OLDEST = 3.11-flask-3.0
 BIN = $(VENV)/bin
 STAMPS = $(VENV)/stamps
 DECLARED = setup.cfg pyproject.toml
+# What is compiled where there is a compiler, into the tree, by Python's version and platform.
+COMPILED = setup.py $(wildcard flask_concurrency_guard/json/*.c)
 # Twice: errors only, no notes on how this machine's pip is configured.
 QUIETLY = -m pip install --quiet --quiet
 INSTALL = $(BIN)/python $(QUIETLY)
@@ -136,7 +138,7 @@ $(VERSIONS:%=version-%) version-$(OLDEST): version-%: $(VENV)/versions/%/stamp
 	    echo "-- skipped $*: no such Python was found here"; \
 	fi
 
-$(VENV)/versions/%/stamp: $(DECLARED) | $(STAMPS)/base
+$(VENV)/versions/%/stamp: $(DECLARED) $(COMPILED) | $(STAMPS)/base
 	@$(FIND_PYTHON); version=$(firstword $(subst -, ,$*)); \
 	find_python $$version python$$version python3 $(PYENV)/$$version*/bin/python; \
 	if [ -n "$$python" ]; then \
@@ -152,6 +154,7 @@ clean: ## remove all that was made here
 	@rm -rf $(VENV) build dist docs/_build *.egg-info .coverage .coverage.* htmlcov \
 	    .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -f flask_concurrency_guard/json/*.so flask_concurrency_guard/json/*.pyd
 
 # A folder of stamps without this one is what an interrupted attempt has left, maybe half a pip.
 $(STAMPS)/base:
@@ -170,7 +173,7 @@ $(STAMPS)/base:
 	@$(INSTALL) --upgrade pip
 	@echo "$(CURDIR)" >$@
 
-$(STAMPS)/package: $(STAMPS)/base $(DECLARED)
+$(STAMPS)/package: $(STAMPS)/base $(DECLARED) $(COMPILED)
 	@echo "-- installing the package"
 	@$(INSTALL) -e .
 	@touch $@

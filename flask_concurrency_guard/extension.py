@@ -194,6 +194,8 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if warning.acquire(blocking=False):
             warn_if_unreachable(limiter, environ)
+            if settings.json_backend is not None:
+                json.report_patches()
 
     middleware.on_first = on_first
     return AppState(guard, settings, limiter, middleware)
@@ -201,7 +203,12 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
 
 def _attach(app: Flask, state: AppState) -> None:
     if state.settings.json_backend is not None:
-        json.install(app, state.settings.json_backend)
+        json.install(
+            app,
+            state.settings.json_backend,
+            style=state.settings.json_style,
+            rules=state.settings.json_rules(),
+        )
     app.extensions[EXTENSION] = state
     app.wsgi_app = state.middleware  # type: ignore[method-assign]
 

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 PREFIX = "CONCURRENCY_GUARD_"
 
+BY_STYLE = "style"
+"""The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
+
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
@@ -63,6 +66,24 @@ class Settings:
     reject_via: str
     headers: Mapping[str, str]
     json_backend: str | None
+    json_style: str
+    json_nan: str
+    json_decimal: str
+    json_bigint: str
+    json_datetime: str
+    json_naive: str
+    json_bytes: str
+    json_sort_keys: bool | str
+    json_ensure_ascii: bool | str
+    json_duplicate_keys: str
+    json_max_depth: int
+    json_max_bytes: int | str | None
+
+    def json_rules(self) -> dict[str, Any]:
+        """Return the rules for JSON by the names of the policy, without those left to the style."""
+        names = [name for name in self.__slots__ if name.startswith("json_")]
+        rules = {name.removeprefix("json_"): getattr(self, name) for name in names[2:]}
+        return {name: value for name, value in rules.items() if value != BY_STYLE}
 
 
 def read_settings(config: MutableMapping[str, Any]) -> Settings:
@@ -117,9 +138,10 @@ def _require(holds: bool, why: str = "") -> None:
         raise ValueError(why)
 
 
-def _integer(least: int) -> Callable[[Any], int]:
+def _integer(least: int, most: float = math.inf) -> Callable[[Any], int]:
     def read(value: Any) -> int:
-        _require(isinstance(value, int) and not isinstance(value, bool) and value >= least)
+        _require(isinstance(value, int) and not isinstance(value, bool))
+        _require(least <= value <= most)
         return int(value)
 
     return read
@@ -135,6 +157,15 @@ def _one_of(*values: Any) -> Callable[[Any], Any]:
         return value
 
     return read
+
+
+def _flag_or_style(value: Any) -> bool | str:
+    _require(isinstance(value, bool) or value == BY_STYLE)
+    return bool(value) if value != BY_STYLE else BY_STYLE
+
+
+def _bytes_or_style(value: Any) -> int | str:
+    return BY_STYLE if value == BY_STYLE else _integer(1)(value)
 
 
 def _seconds(value: Any) -> float:
@@ -244,8 +275,98 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_JSON_BACKEND",
         "stdlib",
-        _optional(_one_of("stdlib")),
-        "'stdlib', or None to leave 'app.json' alone",
-        "What the safe JSON provider is built on; `None` leaves `app.json` alone.",
+        _optional(_one_of("stdlib", "msgspec", "orjson", "simplejson", "ujson")),
+        "'stdlib', 'msgspec', 'orjson', 'simplejson' or 'ujson', or None to leave 'app.json' alone",
+        "The library behind the safe JSON provider: `stdlib`, `msgspec`, `orjson`, `simplejson` or "
+        "`ujson`; `None` leaves `app.json` alone.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_STYLE",
+        "flask",
+        _one_of("flask", "modern"),
+        "'flask' or 'modern'",
+        "`flask` writes byte for byte what Flask does, where that is valid; `modern` what one "
+        "would choose today. It decides on the rules whose default is `style`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_NAN",
+        "null",
+        lambda value: _one_of("null", "error")("null" if value is None else value),
+        "'null' or 'error'",
+        "What NaN and the infinities are written as: `null`, or an `error`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_DECIMAL",
+        "string",
+        _one_of("string", "number"),
+        "'string' or 'number'",
+        "How a `Decimal` is written, with exactly its digits either way: `string`, or `number` "
+        "with `msgspec`, `orjson` or `simplejson`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_BIGINT",
+        "number",
+        _one_of("number", "string", "error"),
+        "'number', 'string' or 'error'",
+        "How an integer beyond ±(2^53-1) is written, which JavaScript can't hold: `number`, "
+        "`string`, or an `error`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_DATETIME",
+        BY_STYLE,
+        _one_of(BY_STYLE, "http", "iso"),
+        "'style', 'http' or 'iso'",
+        "How dates are written: `http` (flask), or `iso` with microseconds and offset (modern).",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_NAIVE",
+        "utc",
+        _one_of("utc", "keep", "error"),
+        "'utc', 'keep' or 'error'",
+        "What a datetime without a zone is: in `utc`, written without one (`keep`, with `iso`), or "
+        "an `error`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_BYTES",
+        "error",
+        _one_of("error", "base64"),
+        "'error' or 'base64'",
+        "What bytes are written as: an `error`, or `base64`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_SORT_KEYS",
+        BY_STYLE,
+        _flag_or_style,
+        "'style', True or False",
+        "Whether objects are sorted by their keys: `True` (flask) or `False` (modern).",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_ENSURE_ASCII",
+        BY_STYLE,
+        _flag_or_style,
+        "'style', True or False",
+        "Whether other characters than ASCII are escaped: `True` (flask) or `False` (modern).",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_DUPLICATE_KEYS",
+        "last",
+        _one_of("last", "error"),
+        "'last' or 'error'",
+        "Which of two equal keys counts in an object that is read: the `last`, or an `error`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_MAX_DEPTH",
+        200,
+        _integer(1, 500),
+        "an integer from 1 to 500",
+        "How many arrays and objects may stand within each other, read or written.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_JSON_MAX_BYTES",
+        BY_STYLE,
+        _optional(_bytes_or_style),
+        "'style', a positive integer, or None for no limit",
+        "How large a body `request.get_json()` takes before it answers 413: `None` for any "
+        "(flask), or 1048576 (modern).",
     ),
 )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +11,14 @@ from flask import Flask
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import ConfigurationError
+from flask_concurrency_guard.json.backends import NAMES
+from flask_concurrency_guard.json.policy import STYLES
 from flask_concurrency_guard.settings import PREFIX
 from flask_concurrency_guard.settings import SETTINGS
+from flask_concurrency_guard.settings import Setting
 from flask_concurrency_guard.settings import read_settings
 
+WHEN = date(2024, 1, 2)
 TAGS = (
     "process_id, parent_process_id, thread_id, thread_ident, thread_name, main_thread_id,"
     " in_flight, limit, queue_time, request_number"
@@ -73,7 +80,33 @@ def test_the_defaults_are_not_shared() -> None:
         ("HEADERS", '{"queue_time": "X-Queue-Time"}', {"queue_time": "X-Queue-Time"}),
         ("JSON_BACKEND", None, None),
         ("JSON_BACKEND", "none", None),
-        ("JSON_BACKEND", "stdlib", "stdlib"),
+        *(("JSON_BACKEND", name, name) for name in NAMES),
+        ("JSON_STYLE", "modern", "modern"),
+        ("JSON_NAN", "error", "error"),
+        ("JSON_NAN", "null", "null"),
+        ("JSON_NAN", None, "null"),
+        ("JSON_DECIMAL", "number", "number"),
+        ("JSON_BIGINT", "string", "string"),
+        ("JSON_BIGINT", "error", "error"),
+        ("JSON_DATETIME", "http", "http"),
+        ("JSON_DATETIME", "iso", "iso"),
+        ("JSON_DATETIME", "style", "style"),
+        ("JSON_NAIVE", "keep", "keep"),
+        ("JSON_NAIVE", "error", "error"),
+        ("JSON_BYTES", "base64", "base64"),
+        ("JSON_SORT_KEYS", False, False),
+        ("JSON_SORT_KEYS", "true", True),
+        ("JSON_SORT_KEYS", "style", "style"),
+        ("JSON_ENSURE_ASCII", True, True),
+        ("JSON_ENSURE_ASCII", "False", False),
+        ("JSON_DUPLICATE_KEYS", "error", "error"),
+        ("JSON_MAX_DEPTH", 1, 1),
+        ("JSON_MAX_DEPTH", "500", 500),
+        ("JSON_MAX_BYTES", 1, 1),
+        ("JSON_MAX_BYTES", "65536", 65536),
+        ("JSON_MAX_BYTES", None, None),
+        ("JSON_MAX_BYTES", "none", None),
+        ("JSON_MAX_BYTES", "style", "style"),
     ],
     ids=repr,
 )
@@ -146,15 +179,45 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
             f"must be False, or a mapping of tags ({TAGS}) to header names, got"
             " {'limit': 'X-A', 'in_flight': 'x-a'} (a name is there twice).",
         ),
-        ("JSON_BACKEND", "rapid", "must be 'stdlib', or None to leave 'app.json' alone, got"),
+        (
+            "JSON_BACKEND",
+            "rapid",
+            "must be 'stdlib', 'msgspec', 'orjson', 'simplejson' or 'ujson', or None to leave"
+            " 'app.json' alone, got 'rapid'.",
+        ),
+        ("JSON_STYLE", "old", "must be 'flask' or 'modern', got 'old'."),
+        ("JSON_STYLE", None, "must be 'flask' or 'modern', got None."),
+        ("JSON_NAN", "nan", "must be 'null' or 'error', got 'nan'."),
+        ("JSON_NAN", 0, "must be 'null' or 'error', got 0."),
+        ("JSON_DECIMAL", "float", "must be 'string' or 'number', got 'float'."),
+        ("JSON_BIGINT", "float", "must be 'number', 'string' or 'error', got 'float'."),
+        ("JSON_DATETIME", "unix", "must be 'style', 'http' or 'iso', got 'unix'."),
+        ("JSON_NAIVE", "local", "must be 'utc', 'keep' or 'error', got 'local'."),
+        ("JSON_BYTES", "utf-8", "must be 'error' or 'base64', got 'utf-8'."),
+        ("JSON_SORT_KEYS", None, "must be 'style', True or False, got None."),
+        ("JSON_SORT_KEYS", 1, "must be 'style', True or False, got 1."),
+        ("JSON_ENSURE_ASCII", "ascii", "must be 'style', True or False, got 'ascii'."),
+        ("JSON_DUPLICATE_KEYS", "first", "must be 'last' or 'error', got 'first'."),
+        ("JSON_MAX_DEPTH", 0, "must be an integer from 1 to 500, got 0."),
+        ("JSON_MAX_DEPTH", 501, "must be an integer from 1 to 500, got 501."),
+        ("JSON_MAX_DEPTH", True, "must be an integer from 1 to 500, got True."),
+        (
+            "JSON_MAX_BYTES",
+            0,
+            "must be 'style', a positive integer, or None for no limit, got 0.",
+        ),
+        (
+            "JSON_MAX_BYTES",
+            "1 MiB",
+            "must be 'style', a positive integer, or None for no limit, got '1 MiB'.",
+        ),
     ],
     ids=repr,
 )
 def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) -> None:
     with pytest.raises(ConfigurationError) as error:
         read(key, value)
-    full = f"'CONCURRENCY_GUARD_{key}' {message}"
-    assert str(error.value) == full if full.endswith(".") else str(error.value).startswith(full)
+    assert str(error.value) == f"'CONCURRENCY_GUARD_{key}' {message}"
 
 
 @pytest.mark.parametrize(
@@ -166,8 +229,13 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         (
             "FOO",
             "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT, EXEMPT,"
-            " REJECT_STATUS, RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND.",
+            " REJECT_STATUS, RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE,"
+            " JSON_NAN, JSON_DECIMAL, JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES,"
+            " JSON_SORT_KEYS, JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH,"
+            " JSON_MAX_BYTES.",
         ),
+        ("JSON_NAM", "Did you mean 'CONCURRENCY_GUARD_JSON_NAN'?"),
+        ("JSON_DEPTH", "Did you mean 'CONCURRENCY_GUARD_JSON_MAX_DEPTH'?"),
     ],
 )
 def test_an_unknown_key_names_the_nearest(key: str, hint: str) -> None:
@@ -208,22 +276,107 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.json_backend is None
 
 
+RULES_OF_NO_STYLE = {
+    "nan": "null",
+    "decimal": "string",
+    "bigint": "number",
+    "naive": "utc",
+    "bytes": "error",
+    "duplicate_keys": "last",
+    "max_depth": 200,
+}
+
+
+def json_rules(**values: Any) -> dict[str, Any]:
+    return read_settings(
+        {f"{PREFIX}JSON_{key}": value for key, value in values.items()}
+    ).json_rules()
+
+
+def test_rules_for_json_leave_to_the_style_what_is_not_set() -> None:
+    assert json_rules() == json_rules(STYLE="modern") == RULES_OF_NO_STYLE
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("DATETIME", "iso"),
+        ("SORT_KEYS", False),
+        ("SORT_KEYS", True),
+        ("ENSURE_ASCII", False),
+        ("MAX_BYTES", None),
+        ("MAX_BYTES", 5),
+    ],
+)
+def test_rules_for_json_have_what_is_set(key: str, value: Any) -> None:
+    assert json_rules(**{key: value}) == {**RULES_OF_NO_STYLE, key.lower(): value}
+
+
+def test_rules_for_json_are_those_of_a_policy_that_its_styles_share() -> None:
+    for style in STYLES.values():
+        assert style.with_changes(json_rules()) == style
+
+
+@pytest.mark.parametrize(
+    ("settings", "value", "text"),
+    [
+        ({}, {"b": "é", "a": WHEN}, r'{"a": "Tue, 02 Jan 2024 00:00:00 GMT", "b": "\u00e9"}'),
+        ({"STYLE": "modern"}, {"b": "é", "a": WHEN}, '{"b":"é","a":"2024-01-02"}'),
+        ({"STYLE": "modern", "DATETIME": "http"}, WHEN, '"Tue, 02 Jan 2024 00:00:00 GMT"'),
+        ({"STYLE": "modern", "SORT_KEYS": True}, {"b": "é", "a": 1}, '{"a":1,"b":"é"}'),
+        ({"ENSURE_ASCII": False}, {"b": "é", "a": 1}, '{"a": 1, "b": "é"}'),
+        ({"BACKEND": "orjson", "DECIMAL": "number"}, Decimal("1.10"), "1.10"),
+        ({"BACKEND": "msgspec", "BYTES": "base64"}, [b"x"], '["eA=="]'),
+        ({"BIGINT": "string"}, 2**53, '"9007199254740992"'),
+    ],
+    ids=repr,
+)
+def test_settings_for_json_reach_the_provider(
+    settings: dict[str, Any], value: Any, text: str
+) -> None:
+    app = Flask(__name__)
+    app.config.update({f"{PREFIX}JSON_{key}": value for key, value in settings.items()})
+    ConcurrencyGuard(app)
+    assert app.json.dumps(value) == text
+
+
+def test_json_is_left_alone_where_there_is_no_backend() -> None:
+    app = Flask(__name__)
+    app.config["CONCURRENCY_GUARD_JSON_BACKEND"] = None
+    app.config["CONCURRENCY_GUARD_JSON_MAX_BYTES"] = 5
+    before = app.json, app.request_class
+    ConcurrencyGuard(app)
+    assert (app.json, app.request_class) == before
+
+
 def test_every_setting_has_a_line_of_documentation() -> None:
     for setting in SETTINGS:
         assert setting.key.startswith(PREFIX)
         assert setting.doc.endswith(".")
 
 
-def table() -> str:
+def table(settings: Iterable[Setting]) -> str:
     """The settings as the documentation shows them."""
     rows = ["| key | default | meaning |", "|---|---|---|"]
-    for setting in SETTINGS:
+    for setting in settings:
         name = setting.key.removeprefix(PREFIX)
         rows.append(f"| `{name}` | `{setting.default!r}` | {setting.doc} |")
     return "\n".join(rows)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/configuration.md"])
-def test_the_documentation_shows_the_settings_as_they_are(page: str) -> None:
+# The README leaves the rules of JSON to the page on JSON.
+MAIN_SETTINGS = [
+    setting
+    for setting in SETTINGS
+    if not setting.name.startswith("json_") or setting.name in ("json_backend", "json_style")
+]
+
+
+@pytest.mark.parametrize(
+    ("page", "settings"), [("README.md", MAIN_SETTINGS), ("docs/configuration.md", SETTINGS)]
+)
+def test_the_documentation_shows_the_settings_as_they_are(
+    page: str, settings: Iterable[Setting]
+) -> None:
     text = (Path(__file__).parent.parent / page).read_text("utf-8")
-    assert table() in text
+    assert table(settings) in text

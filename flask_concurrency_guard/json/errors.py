@@ -3,10 +3,9 @@
 ::
 
     ConcurrencyGuardError
-    └── InvalidJSONError (json.JSONDecodeError)   the document is not JSON that this provider takes
-
-A value that can't be written as JSON is a :exc:`TypeError` or a :exc:`ValueError`, as in the
-standard library.
+    ├── InvalidJSONError (json.JSONDecodeError)   the document is not JSON that this provider takes
+    ├── JSONTypeError (TypeError)                 a value is of a type that JSON has no form for
+    └── JSONValueError (ValueError)               a value breaks a rule for what is written
 """
 
 from __future__ import annotations
@@ -34,3 +33,27 @@ class InvalidJSONError(ConcurrencyGuardError, JSONDecodeError):
     :param doc: The whole document.
     :param pos: The index in ``doc`` where it went wrong.
     """
+
+
+class JSONTypeError(ConcurrencyGuardError, TypeError):
+    """A value, or the key of one, is of a type that has no form in JSON.
+
+    :param message: What is wrong, where, and what to do.
+    :param path: Where in what was to be written, such as ``$.rows[1].price``.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class JSONValueError(ConcurrencyGuardError, ValueError):
+    """A value breaks one of the rules for what is written.
+
+    :param message: What is wrong, where, and what to do.
+    :param path: Where in what was to be written, such as ``$.rows[1].price``.
+    """
+
+    def __init__(self, message: str, path: str) -> None:
+        super().__init__(message)
+        self.path = path

@@ -6,7 +6,7 @@ from typing import Any
 from typing import TypeAlias
 
 Options: TypeAlias = dict[str, Any]
-"""Options by name, none of them `None`. What each may hold is for the backend to check."""
+"""Options by name, none of them `None`."""
 
 ENCODE_OPTIONS = frozenset(
     {

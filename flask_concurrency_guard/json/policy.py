@@ -1,104 +1,66 @@
-"""What is accepted as JSON and what is written, whatever the backend.
-
-A rule that a backend's library doesn't keep by itself is kept here. Input is UTF-8, at most
-:data:`MAX_DEPTH` deep, and has no number that isn't one; output has ``null`` for what isn't one.
-"""
+"""What is written as JSON and what is taken for it: the rules, whatever the backend."""
 
 from __future__ import annotations
 
-import codecs
-import math
-import sys
+from dataclasses import dataclass
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from . import scan
-from .errors import InvalidJSONError
-
-MAX_DEPTH = 200
-"""How many arrays and objects may stand within each other in a document that is read.
-
-Parsers recurse. Python 3.11 stops them at its recursion limit (1,000 by default, less the frames
-in use), later versions at some thousands, which is too late for a thread with a small stack: that
-ends the process. 200 is safe in a stack of 128 KiB, and several times what documents written by
-programs for programs need.
-"""
+if TYPE_CHECKING:
+    from typing import Any
 
 
-def read_document(document: str | bytes | bytearray) -> str:
-    """Return the text of a document that is not yet known to be JSON.
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The rules of one provider. The settings ``CONCURRENCY_GUARD_JSON_*`` have the same names."""
 
-    A byte order mark at the start of bytes is skipped (:rfc:`8259#section-8.1` allows that). Text
-    that starts with one was decoded wrongly, and is refused as in the standard library.
+    style: str = "flask"
+    """Where the other rules come from: ``"flask"``, or ``"modern"``."""
+    nan: str = "null"
+    """For numbers that are none: ``"null"``, or ``"error"``."""
+    decimal: str = "string"
+    """``"string"``, or ``"number"`` with exactly its digits."""
+    bigint: str = "number"
+    """For integers that a double can't hold: ``"number"``, ``"string"``, or ``"error"``."""
+    datetime: str = "http"
+    """``"http"`` dates, or ``"iso"``."""
+    naive: str = "utc"
+    """For a datetime without a zone: it is in ``"utc"``, ``"keep"`` it so, or ``"error"``."""
+    bytes: str = "error"
+    """``"error"``, or ``"base64"``."""
+    sort_keys: bool = True
+    ensure_ascii: bool = True
+    duplicate_keys: str = "last"
+    """Of two equal keys in an object that is read, the ``"last"`` counts, or ``"error"``."""
+    max_depth: int = 200
+    """How many arrays and objects may stand within each other, read or written.
 
-    :raises InvalidJSONError: It isn't UTF-8, or nested more than :data:`MAX_DEPTH` deep.
+    Parsers recurse. Python 3.11 stops them at its recursion limit (1,000 by default, less the
+    frames in use), later versions at some thousands, which is too late for a thread with a small
+    stack: that ends the process. 200 is safe in a stack of 128 KiB, and several times what
+    documents written by programs for programs need.
     """
-    if isinstance(document, str):
-        if document.startswith("\ufeff"):
-            raise InvalidJSONError("Unexpected UTF-8 BOM (decode using utf-8-sig)", document, 0)
-        is_long = len(document) > MAX_DEPTH
-        is_deep = is_long and scan.is_deeper(document.encode("utf-8", "surrogatepass"), MAX_DEPTH)
-        text = document
-    elif isinstance(document, (bytes, bytearray)):
-        encoded = bytes(document).removeprefix(codecs.BOM_UTF8)
-        is_deep = scan.is_deeper(encoded, MAX_DEPTH)
-        text = _decode(encoded)
-    else:
-        raise TypeError(
-            f"'{type(document).__name__}' is not a JSON document, pass str, bytes or bytearray."
-        )
+    max_bytes: int | None = None
+    """How large a body ``request.get_json()`` takes, `None` for any."""
 
-    if is_deep:
-        _refuse_depth(text)
-    return text
+    def with_changes(self, changes: dict[str, Any]) -> Policy:
+        """Return these rules with others in place of some of them."""
+        return replace(self, **changes)
 
 
-def _decode(encoded: bytes) -> str:
-    try:
-        return encoded.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidJSONError(
-            f"'{encoded[error.start]:#04x}' is not UTF-8, send the document in UTF-8",
-            encoded.decode(errors="replace"),
-            len(encoded[: error.start].decode()),
-        ) from None
+FLASK = Policy()
+"""Byte for byte what Flask's own provider writes, for every value that it writes validly."""
 
+MODERN = Policy(
+    style="modern",
+    datetime="iso",
+    sort_keys=False,
+    ensure_ascii=False,
+    max_bytes=1024 * 1024,
+)
+"""What one would choose today."""
 
-def _refuse_depth(text: str) -> None:
-    position = scan.find_depth(text, MAX_DEPTH)
-    if position is not None:
-        raise InvalidJSONError(
-            f"'{text[position]}' is nested more than {MAX_DEPTH} deep, send a flatter document",
-            text,
-            position,
-        )
+STYLES = {"flask": FLASK, "modern": MODERN}
 
-
-def find_refused_number(text: str) -> InvalidJSONError | None:
-    """Return the error for the first number that isn't one in JSON, or that Python can't hold.
-
-    These are ``NaN``, ``Infinity`` and ``-Infinity``, which :rfc:`8259#section-6` excludes, one
-    such as ``1e999`` that a float could only hold as an infinity, and an integer of more digits
-    than :func:`sys.get_int_max_str_digits`.
-    """
-    for token, position in scan.unusual_numbers(text):
-        problem = _problem(token)
-        if problem:
-            shown = token if len(token) <= 40 else f"{token[:37]}..."
-            return InvalidJSONError(f"'{shown}' {problem}", text, position)
-    return None
-
-
-def _problem(token: str) -> str | None:
-    if token.endswith(("NaN", "Infinity")):
-        return "is not JSON, send null or a finite number"
-    if not token.removeprefix("-").isdigit():
-        is_finite = math.isfinite(float(token))
-        return None if is_finite else "is too large for a float, send it as a string"
-
-    limit = sys.get_int_max_str_digits()
-    is_readable = limit == 0 or len(token.removeprefix("-")) <= limit
-    return None if is_readable else f"has more than {limit} digits, send it as a string"
-
-
-def null_for_literals(text: str) -> str:
-    """Return JSON as Python writes it, with ``null`` in place of NaN and the infinities."""
-    return scan.replace_literals(text)
+LARGEST_EXACT = 2**53 - 1
+"""The largest integer that all readers of JSON hold exactly (:rfc:`8259#section-6`)."""

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
     from collections.abc import Mapping
     from collections.abc import Sequence
     from json import JSONDecodeError
@@ -99,6 +101,18 @@ else:
     SharedEncoder = _shared("encoder", "JSONEncoder", Encoder)
     SharedDecoder = _shared("decoder", "JSONDecoder", Decoder)
     SharedDecodeError = _shared("decoder", "JSONDecodeError", DecodeError)
+
+
+# The parts that an encoder is made of. That in C is `None` where Python has none.
+make_encoder: Callable[..., Callable[..., tuple[str, ...]]] | None = _encoder.c_make_encoder
+make_iterencode: Callable[..., Callable[[object, int], Iterator[str]]] = _encoder._make_iterencode
+
+
+def string_encoder(ensure_ascii: bool) -> Callable[[str], str]:
+    """Return what writes a string."""
+    name = "encode_basestring_ascii" if ensure_ascii else "encode_basestring"
+    encoder: Callable[[str], str] = getattr(_encoder, name)
+    return encoder
 
 
 def find_error(text: str) -> JSONDecodeError | None:

@@ -3,9 +3,27 @@ from __future__ import annotations
 import pytest
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
+from json_support import BACKENDS
 
 from flask_concurrency_guard.json import SafeJSONProvider
+from flask_concurrency_guard.json import features
 from flask_concurrency_guard.json import install
+
+
+@pytest.fixture(params=["looked at in C", "not looked at"])
+def census(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package's module in C and without: both ways must come to the same."""
+    if request.param == "not looked at":
+        monkeypatch.setattr(features, "encode", None)
+        monkeypatch.setattr(features, "snapshot", None)
+    elif features.encode is None:
+        pytest.skip("the package was installed without its module in C")
+
+
+@pytest.fixture(params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
 
 
 @pytest.fixture

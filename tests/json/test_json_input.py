@@ -15,7 +15,10 @@ from flask import request
 from flask.json.provider import DefaultJSONProvider
 from hypothesis import given
 from hypothesis import strategies as st
+from json_support import BACKENDS
+from json_support import provider_on
 
+from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard.errors import ConcurrencyGuardError
 from flask_concurrency_guard.json import InvalidJSONError
 from flask_concurrency_guard.json import SafeJSONProvider
@@ -26,6 +29,12 @@ TOO_LARGE = "is too large for a float, send it as a string"
 
 # Long enough, and with so many floats, that numbers are searched for before the document is read.
 FLOATS = "1.5, " * 500
+
+
+@pytest.fixture
+def safe(backend: str) -> SafeJSONProvider:
+    return provider_on(backend)
+
 
 REFUSED = [
     pytest.param("[NaN]", f"'NaN' {NO_LITERAL}", 1, id="nan"),
@@ -178,11 +187,18 @@ def test_document_is_read_as_flask_reads_it(
     assert safe.loads(bytearray(document.encode())) == expected
 
 
-@pytest.mark.parametrize("rest", ["[]," * 100, FLOATS], ids=["brackets", "floats"])
-def test_text_may_hold_what_utf_8_can_not(safe: SafeJSONProvider, rest: str) -> None:
-    document = f'["\ud800", {rest}1]'
+@pytest.mark.parametrize("rest", ["", "[]," * 100, FLOATS], ids=["short", "brackets", "floats"])
+@pytest.mark.parametrize(
+    ("half", "spelled"), [("\ud800", r"\ud800"), (r"\uDC00", r"\uDC00")], ids=["text", "escape"]
+)
+def test_half_of_a_character_is_refused(
+    safe: SafeJSONProvider, half: str, spelled: str, rest: str
+) -> None:
+    with pytest.raises(InvalidJSONError) as caught:
+        safe.loads(f'[{rest}"{half}"]')
 
-    assert safe.loads(document) == json.loads(document)
+    assert caught.value.msg == f"'{spelled}' is half of a surrogate pair, send the whole pair"
+    assert caught.value.pos == len(rest) + 2
 
 
 def test_integer_of_any_length_is_read_where_python_is_set_to(safe: SafeJSONProvider) -> None:
@@ -233,46 +249,89 @@ FRAGMENTS = st.sampled_from(
     .map(lambda text: text.encode("utf-8", "surrogatepass"))
 )
 def test_bytes_are_read_or_refused(document: bytes) -> None:
-    provider = SafeJSONProvider(Flask("fuzz", static_folder=None))
-    try:
-        value = provider.loads(document)
-    except InvalidJSONError:
-        return
+    for backend in BACKENDS:
+        provider = provider_on(backend)
+        try:
+            value = provider.loads(document)
+        except InvalidJSONError:
+            continue
 
-    assert provider.loads(provider.dumps(value, allow_nan=False)) == value
+        assert provider.loads(provider.dumps(value, allow_nan=False)) == value
 
 
 BAD_BODIES = [
     pytest.param(b"[" * 100_000, id="deep arrays"),
     pytest.param(b'{"a":' * 100_000, id="deep objects"),
+    pytest.param(b"[" * 201 + b"]" * 201, id="one too deep"),
     pytest.param(b"[NaN]", id="nan"),
     pytest.param(b"1e999", id="overflow"),
+    pytest.param(rb'"\ud800"', id="half of a character"),
+    pytest.param(b'"\xed\xa0\x80"', id="half of a character in bytes"),
     pytest.param(b'"\xff"', id="not utf-8"),
+    pytest.param('{"a": 1}'.encode("utf-16"), id="utf-16"),
     pytest.param(b"9" * 5000, id="long integer"),
+    pytest.param(b"[1] 2", id="more at the end"),
     pytest.param(b"{", id="malformed"),
+    pytest.param(b"", id="empty"),
 ]
 
 
-@pytest.mark.parametrize("body", BAD_BODIES)
-def test_bad_body_is_answered_with_400(app: Flask, body: bytes) -> None:
+@pytest.fixture
+def guarded(backend: str) -> Flask:
+    """An app that says what it got."""
+    app = Flask("input", static_folder=None)
+    app.config["CONCURRENCY_GUARD_JSON_BACKEND"] = backend
+    ConcurrencyGuard(app)
+
     @app.post("/")
     def read() -> Any:
-        return {"got": request.get_json()}
+        return {"got": request.get_json(silent="silent" in request.args)}
 
-    response = app.test_client().post("/", data=body, content_type="application/json")
+    return app
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+def test_bad_body_is_answered_with_400(guarded: Flask, body: bytes) -> None:
+    response = guarded.test_client().post("/", data=body, content_type="application/json")
 
     assert response.status_code == 400
 
 
 @pytest.mark.parametrize("body", BAD_BODIES)
-def test_bad_body_is_none_where_errors_are_silent(app: Flask, body: bytes) -> None:
-    @app.post("/")
-    def read() -> Any:
-        return {"got": request.get_json(silent=True)}
-
-    response = app.test_client().post("/", data=body, content_type="application/json")
+def test_bad_body_is_none_where_errors_are_silent(guarded: Flask, body: bytes) -> None:
+    response = guarded.test_client().post("/?silent", data=body, content_type="application/json")
 
     assert response.get_json() == {"got": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "got"),
+    [
+        pytest.param(rb'{"a": "\ud83d\ude00"}', {"a": "\U0001f600"}, id="pair of escapes"),
+        pytest.param(codecs.BOM_UTF8 + b"[1.0]", [1.0], id="byte order mark"),
+        pytest.param(b"[18446744073709551616]", [2**64], id="large integer"),
+        pytest.param(b'{"a": 1, "a": 2}', {"a": 2}, id="duplicate keys"),
+    ],
+)
+def test_body_is_read(guarded: Flask, body: bytes, got: Any) -> None:
+    response = guarded.test_client().post("/", data=body, content_type="application/json")
+
+    assert json.loads(response.data) == {"got": got}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "body"),
+    [("DUPLICATE_KEYS", "error", b'{"a": 1, "a": 2}'), ("MAX_DEPTH", 2, b"[[[]]]")],
+    ids=["duplicate keys", "depth"],
+)
+def test_rules_are_settings(backend: str, key: str, value: object, body: bytes) -> None:
+    app = Flask("input", static_folder=None)
+    app.config["CONCURRENCY_GUARD_JSON_BACKEND"] = backend
+    app.config[f"CONCURRENCY_GUARD_JSON_{key}"] = value
+    ConcurrencyGuard(app)
+
+    with pytest.raises(InvalidJSONError):
+        app.json.loads(body)
 
 
 NO_STACK = "The document is nested too deep for the stack that is left: line 1 column 1 (char 0)"
@@ -289,7 +348,12 @@ def test_recursion_in_a_hook_is_an_error_in_the_document(safe: SafeJSONProvider)
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="C doesn't count Python's frames there")
-def test_stack_that_is_nearly_used_up_is_an_error_in_the_document(safe: SafeJSONProvider) -> None:
+def test_stack_that_is_nearly_used_up_is_an_error_in_the_document(
+    safe: SafeJSONProvider, backend: str
+) -> None:
+    if backend == "orjson":
+        pytest.skip("orjson doesn't count Python's frames, and reads the document")
+
     def fall(frames: int) -> Any:
         return fall(frames - 1) if frames else safe.loads("[" * 199 + "]" * 199)
 

@@ -7,10 +7,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 from flask_concurrency_guard.json import InvalidJSONError
+from flask_concurrency_guard.json import JSONTypeError
+from flask_concurrency_guard.json import JSONValueError
 from flask_concurrency_guard.json import SafeJSONProvider
+from flask_concurrency_guard.json import install
 
 DUMP_OPTIONS = [
     "allow_nan",
@@ -35,6 +39,12 @@ LOAD_OPTIONS = [
 VALUE = {"b": ["é", float("nan")], "a": Decimal("1.10")}
 
 
+NO_NUMBER = (
+    "'$[0]' is nan, which JSON can't hold: send None, or set 'CONCURRENCY_GUARD_JSON_NAN' to"
+    " 'null'."
+)
+
+
 class Opaque:
     pass
 
@@ -49,6 +59,13 @@ class HookedDecoder(json.JSONDecoder):
 
     def __init__(self) -> None:
         super().__init__(object_hook=lambda found: sorted(found))
+
+
+@pytest.fixture
+def app(backend: str) -> Flask:
+    app = Flask("options", static_folder=None)
+    install(app, backend)
+    return app
 
 
 @pytest.mark.parametrize("option", DUMP_OPTIONS)
@@ -77,10 +94,18 @@ def test_loads_takes_none_for_not_given(safe: SafeJSONProvider, option: str) -> 
     assert safe.loads('{"a": [1, 2.5]}', **{option: None}) == {"a": [1, 2.5]}
 
 
-def test_the_call_that_other_libraries_break_on(safe: SafeJSONProvider) -> None:
-    text = safe.dumps({}, indent=None, separators=(",", ":"), cls=json.JSONEncoder, sort_keys=True)
+@pytest.mark.parametrize("value", [{}, {"b": 1, "a": "é"}], ids=["empty", "not empty"])
+def test_the_call_that_other_libraries_break_on(
+    safe: SafeJSONProvider, plain: DefaultJSONProvider, value: dict[str, Any]
+) -> None:
+    options = {
+        "indent": None,
+        "separators": (",", ":"),
+        "cls": json.JSONEncoder,
+        "sort_keys": True,
+    }
 
-    assert text == "{}"
+    assert safe.dumps(value, **options) == plain.dumps(value, **options)
 
 
 @pytest.mark.parametrize("options", [{"bogus": 1}, {"bogus": None}, {"bogus": 1, "indent": 2}])
@@ -108,8 +133,9 @@ def test_encoder_class_serializes_what_flask_does_not(safe: SafeJSONProvider) ->
     value = [Opaque(), Decimal("1.10"), float("inf")]
 
     assert safe.dumps(value, cls=OpaqueEncoder) == '["opaque", "1.10", null]'
-    with pytest.raises(TypeError, match="Object of type Opaque is not JSON serializable"):
+    with pytest.raises(JSONTypeError) as caught:
         safe.dumps(value)
+    assert caught.value.path == "$[0]"
 
 
 def test_encoder_class_leaves_flask_its_types(
@@ -127,16 +153,77 @@ def test_encoder_class_gets_its_own_options(safe: SafeJSONProvider) -> None:
         def encode(self, o: Any) -> str:
             return self.prefix + super().encode(o)
 
-    assert safe.dumps({"b": 1, "a": 2}, cls=Encoder, prefix="!") == '!{"a": 2, "b": 1}'
+    assert safe.dumps({"b": 1, "a": 2}, cls=Encoder, prefix="\t") == '\t{"a": 2, "b": 1}'
 
 
 def test_encoder_class_obeys_allow_nan(safe: SafeJSONProvider) -> None:
-    with pytest.raises(ValueError, match="Out of range float values are not JSON compliant"):
-        safe.dumps(float("nan"), cls=OpaqueEncoder, allow_nan=False)
+    with pytest.raises(JSONValueError) as caught:
+        safe.dumps([float("nan")], cls=OpaqueEncoder, allow_nan=False)
+
+    assert str(caught.value) == NO_NUMBER
 
 
-def test_skipkeys(safe: SafeJSONProvider) -> None:
-    assert safe.dumps({(): 1, "a": 2}, skipkeys=True, sort_keys=False) == '{"a": 2}'
+def test_encoder_class_refuses_what_it_does_not_know(safe: SafeJSONProvider) -> None:
+    with pytest.raises(JSONTypeError) as caught:
+        safe.dumps([Opaque(), {"x": object()}], cls=OpaqueEncoder)
+
+    assert str(caught.value) == (
+        "'$[1].x' is of type 'object', which has no form in JSON: convert it, or let"
+        " 'app.json.default' return what stands for it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        pytest.param(["\ud800"], "$[0]", id="lone surrogate"),
+        pytest.param({"x": {1: 0, "1": 0}}, "$.x", id="collision"),
+    ],
+)
+def test_encoder_class_opens_no_way_around_the_rules(
+    safe: SafeJSONProvider, value: object, path: str
+) -> None:
+    with pytest.raises(JSONValueError) as caught:
+        safe.dumps(value, cls=OpaqueEncoder)
+
+    assert caught.value.path == path
+
+
+@pytest.mark.parametrize("text", ["NaN", "{'a': 1}", '{"a": 1} {}', "", '["\\ud800"]'])
+def test_encoder_class_that_writes_no_json_is_refused(safe: SafeJSONProvider, text: str) -> None:
+    class Encoder(json.JSONEncoder):
+        def encode(self, o: Any) -> str:
+            return text
+
+    with pytest.raises(InvalidJSONError):
+        safe.dumps({}, cls=Encoder)
+
+
+def test_encoder_class_sees_a_copy_that_no_other_thread_has(safe: SafeJSONProvider) -> None:
+    class Encoder(json.JSONEncoder):
+        def encode(self, o: Any) -> str:
+            o["rows"].clear()
+            return super().encode(o)
+
+    value = {"rows": [1]}
+
+    assert safe.dumps(value, cls=Encoder) == '{"rows": []}'
+    assert value == {"rows": [1]}
+
+
+@pytest.mark.parametrize("is_sorted", [True, False], ids=["sorted", "not sorted"])
+def test_skipkeys(safe: SafeJSONProvider, is_sorted: bool) -> None:
+    value = {(): 1, "a": 2, b"x": {"y": 3}}
+
+    assert safe.dumps(value, skipkeys=True, sort_keys=is_sorted) == '{"a": 2}'
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("-inf"), Decimal("NaN")], ids=repr)
+def test_caller_may_ask_for_an_error_instead_of_null(safe: SafeJSONProvider, value: object) -> None:
+    with pytest.raises(JSONValueError) as caught:
+        safe.dumps([value], allow_nan=False)
+
+    assert str(caught.value) == NO_NUMBER.replace("nan", str(value))
 
 
 @pytest.mark.parametrize(

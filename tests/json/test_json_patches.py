@@ -1,19 +1,27 @@
-"""No patch of `json` elsewhere in the program changes what the provider does.
+"""No patch of `json` elsewhere in the program changes what the provider does, and each is reported.
 
-Each case is an interpreter of its own that is patched before this package is imported, or after.
+What it changes is seen in an interpreter that is patched before this package is imported, or after.
 """
 
 from __future__ import annotations
 
 import functools
+import json
+import logging
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from flask import Flask
 
 import flask_concurrency_guard
+from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard.json import find_patches
+from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json import patches
+from flask_concurrency_guard.json import report_patches
 
 SOURCE = str(Path(flask_concurrency_guard.__file__).parents[1])
 
@@ -36,7 +44,7 @@ if not early:
 app = flask.Flask("patched", static_folder=None)
 app.secret_key = "secret"
 if guarded:
-    safe_json.install(app, "stdlib")
+    safe_json.install(app, backend)
 
 @dataclasses.dataclass
 class Row:
@@ -105,10 +113,20 @@ AS_MODULE = "\nimport sys; sys.modules['json'] = library"
 AS_ATTRIBUTES = "\nimport json; json.dumps = library.dumps; json.loads = library.loads"
 
 
-def run(patch: str, *, early: bool, forget: bool = False, guarded: bool = True) -> str:
-    settings = f"patch, early, forget, guarded = {patch!r}, {early}, {forget}, {guarded}"
+def run(
+    patch: str,
+    *,
+    early: bool,
+    forget: bool = False,
+    guarded: bool = True,
+    backend: str = "stdlib",
+) -> str:
+    settings = (
+        f"patch, early, forget, guarded = {patch!r}, {early}, {forget}, {guarded}\n"
+        f"backend = {backend!r}"
+    )
     result = subprocess.run(
-        [sys.executable, "-c", f"{settings}\n{PROGRAM}"],
+        [sys.executable, "-P", "-c", f"{settings}\n{PROGRAM}"],
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
@@ -151,6 +169,19 @@ def test_other_library_in_place_of_json_changes_nothing(
     assert run(LIBRARIES[library] + way, early=early) == unpatched()
 
 
+def test_program_reports_the_same_on_every_backend(backend: str) -> None:
+    assert run("", early=True, backend=backend) == unpatched()
+
+
+@pytest.mark.parametrize("way", [AS_MODULE, AS_ATTRIBUTES], ids=["module", "attributes"])
+def test_other_library_in_place_of_json_changes_nothing_on_any_backend(
+    way: str, backend: str
+) -> None:
+    pytest.importorskip("ujson")
+
+    assert run(LIBRARIES["ujson"] + way, early=True, backend=backend) == unpatched()
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_other_library_where_json_was_never_imported_changes_nothing(library: str) -> None:
     """There is no `json.decoder` then from which the scanner in C could take its error."""
@@ -178,7 +209,7 @@ from flask_concurrency_guard.json import InvalidJSONError
 assert issubclass(InvalidJSONError, JSONDecodeError)
 """
     result = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-P", "-c", program],
         env={**os.environ, "PYTHONPATH": SOURCE},
         capture_output=True,
         text=True,
@@ -231,3 +262,130 @@ def test_patched_parts_of_json_change_flasks_own_provider(patch: str) -> None:
 
 def test_frozen_program_without_the_files_of_json_uses_the_shared_modules() -> None:
     assert run("import os; os.__file__ = '/nowhere/os.py'", early=True) == unpatched()
+
+
+def own(*args: object, **options: object) -> str:
+    return "own"
+
+
+class OwnEncoder(json.JSONEncoder):
+    pass
+
+
+REPLACED = [
+    pytest.param("json.dumps", own, f"{__name__}.own", id="function"),
+    pytest.param("json.loads", functools.partial(own), "functools.partial", id="partial"),
+    pytest.param("json.load", None, "builtins.NoneType", id="None"),
+    pytest.param("json.JSONEncoder", OwnEncoder, f"{__name__}.OwnEncoder", id="class"),
+    pytest.param("json.JSONDecodeError", KeyError, "builtins.KeyError", id="error"),
+    pytest.param("json.encoder.JSONEncoder.default", own, f"{__name__}.own", id="default"),
+    pytest.param("json.encoder.JSONEncoder.encode", own, f"{__name__}.own", id="encode"),
+    pytest.param("json.encoder.JSONEncoder.iterencode", own, f"{__name__}.own", id="iterencode"),
+    pytest.param("json.decoder.JSONDecoder.decode", own, f"{__name__}.own", id="decode"),
+]
+
+
+def test_nothing_is_found_where_nothing_is_patched() -> None:
+    assert find_patches() == []
+
+
+@pytest.mark.parametrize(("name", "part", "origin"), REPLACED)
+def test_patched_part_is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str, part: object, origin: str
+) -> None:
+    monkeypatch.setattr(name, part)
+
+    assert find_patches() == [f"'{name}' is '{origin}'"]
+
+
+@pytest.mark.parametrize("library", ["simplejson", "ujson", "orjson"])
+def test_attributes_of_another_library_are_found(
+    monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    module = pytest.importorskip(library)
+    monkeypatch.setattr(json, "dumps", module.dumps)
+    monkeypatch.setattr(json, "loads", module.loads)
+
+    assert find_patches() == [
+        f"'json.dumps' is '{library}.dumps'",
+        f"'json.loads' is '{library}.loads'",
+    ]
+
+
+@pytest.mark.parametrize("library", ["simplejson", "ujson", "orjson", "msgspec.json"])
+def test_module_in_place_of_json_is_found(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    module = pytest.importorskip(library)
+    monkeypatch.setitem(sys.modules, "json", module)
+
+    assert find_patches() == [f"'json' is '{library}'"]
+
+
+@pytest.mark.parametrize("name", ["json", "json.decoder"])
+def test_missing_module_is_no_patch(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.delitem(sys.modules, name)
+
+    assert find_patches() == []
+
+
+@pytest.fixture
+def nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patches, "_reported", set())
+
+
+def warning(*phrases: str) -> tuple[str, int, str]:
+    return (
+        "flask_concurrency_guard.json",
+        logging.WARNING,
+        f"Something replaced parts of the standard library's json: {', '.join(phrases)}."
+        " 'app.json' does not use these and goes on unchanged; other code in this process may"
+        " break.",
+    )
+
+
+@pytest.mark.usefixtures("nothing_reported")
+def test_patch_is_reported_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(json, "dumps", own)
+    report_patches()
+    report_patches()
+    monkeypatch.setattr(json, "loads", own)
+    report_patches()
+
+    assert caplog.record_tuples == [
+        warning(f"'json.dumps' is '{__name__}.own'"),
+        warning(f"'json.loads' is '{__name__}.own'"),
+    ]
+
+
+@pytest.mark.usefixtures("nothing_reported")
+def test_nothing_is_reported_where_nothing_is_patched(caplog: pytest.LogCaptureFixture) -> None:
+    report_patches()
+
+    assert caplog.record_tuples == []
+
+
+@pytest.mark.usefixtures("nothing_reported")
+def test_installing_reports_patches(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(json, "dumps", own)
+    for name in ("first", "second"):
+        install(Flask(name, static_folder=None), "stdlib")
+
+    assert caplog.record_tuples == [warning(f"'json.dumps' is '{__name__}.own'")]
+
+
+@pytest.mark.usefixtures("nothing_reported")
+def test_patch_that_comes_after_the_setup_is_reported_at_the_first_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Flask("late", static_folder=None)
+    ConcurrencyGuard(app)
+    assert caplog.record_tuples == []
+
+    monkeypatch.setattr(json, "dumps", own)
+    for _ in range(2):
+        app.test_client().get("/")
+
+    assert caplog.record_tuples == [warning(f"'json.dumps' is '{__name__}.own'")]

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from json_support import BACKENDS
 
 import flask_concurrency_guard
 
@@ -22,7 +23,7 @@ import flask
 from flask_concurrency_guard.json import install
 
 app = flask.Flask("stack", static_folder=None)
-install(app, "stdlib")
+install(app, backend)
 
 @app.post("/")
 def read():
@@ -58,8 +59,12 @@ ANSWERS = ["400"] * 7 + ["200"]
 
 @pytest.mark.parametrize("recursion_limit", [1000, 10**6])
 @pytest.mark.parametrize("stack_size", [256, 512, 8192], ids="{} KiB".format)
-def test_deep_bodies_are_answered(stack_size: int, recursion_limit: int) -> None:
-    settings = f"recursion_limit, stack_size = {recursion_limit}, {stack_size * 1024}"
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_deep_bodies_are_answered(backend: str, stack_size: int, recursion_limit: int) -> None:
+    settings = (
+        "backend, recursion_limit, stack_size ="
+        f" {backend!r}, {recursion_limit}, {stack_size * 1024}"
+    )
     result = subprocess.run(
         [sys.executable, "-X", "faulthandler", "-c", f"{settings}\n{PROGRAM}"],
         env={**os.environ, "PYTHONPATH": SOURCE},

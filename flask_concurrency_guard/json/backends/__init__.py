@@ -2,48 +2,33 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-from typing import Protocol
 
 from ...errors import ConfigurationError
-from .stdlib import StandardLibraryBackend
 
 if TYPE_CHECKING:
-    from ..options import Options
+    from .protocol import Backend
 
-
-class Backend(Protocol):
-    """One library that writes and reads JSON, and keeps the rules of the policy."""
-
-    def dumps(self, value: object, options: Options, *, once: bool) -> str:
-        """Write a value as JSON that has no ``NaN`` and no infinity.
-
-        :param options: Those that were given, and the provider's for the others.
-        :param once: Whether ``default`` may be called only once for an object, since a second
-            call could return something else.
-        """
-
-    def loads(self, text: str, options: Options) -> object:
-        """Read a document that the policy has accepted as such.
-
-        :param text: The document.
-        :param options: Those that were given.
-        :raises InvalidJSONError: It isn't JSON, or has a number that the policy refuses.
-        """
-
-
-_BACKENDS: dict[str, type[Backend]] = {"stdlib": StandardLibraryBackend}
+NAMES = ("stdlib", "msgspec", "orjson", "simplejson", "ujson")
 
 
 def load_backend(name: str) -> Backend:
     """Return the backend with this name.
 
-    :raises ConfigurationError: There is none with this name.
+    :raises ConfigurationError: There is none with this name, or its library is not installed.
     """
-    try:
-        return _BACKENDS[name]()
-    except KeyError:
-        names = " or ".join(f"'{known}'" for known in sorted(_BACKENDS))
+    if name not in NAMES:
+        names = ", ".join(f"'{known}'" for known in NAMES)
         raise ConfigurationError(
-            f"'CONCURRENCY_GUARD_JSON_BACKEND' must be {names} or None, got '{name}'."
+            f"'CONCURRENCY_GUARD_JSON_BACKEND' must be one of {names}, or None, got '{name}'."
+        )
+    try:
+        module = import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        raise ConfigurationError(
+            f"'CONCURRENCY_GUARD_JSON_BACKEND' is '{name}', which can't be imported ({error}): run"
+            f" 'pip install flask-concurrency-guard[{name}]', or choose 'stdlib'."
         ) from None
+    backend: Backend = module.backend
+    return backend
