@@ -59,8 +59,9 @@ TARGETS = (
     Target("guard on stdlib, modern", "dumps", 1),
     Target("guard on stdlib, modern", "loads", 0.8),
     Target("guard on msgspec, modern", "dumps", 7, ("rows",)),
-    Target("guard on msgspec, modern", "dumps", 10, ("special_rows", "naive_rows")),
-    Target("guard on msgspec, modern", "loads", 1.7),
+    Target("guard on msgspec, modern", "dumps", 10, ("special_rows",)),
+    # All but citm, which msgspec alone doesn't read as fast as that.
+    Target("guard on msgspec, modern", "loads", 1.7, [d for d in DOCUMENTS if d != "citm"]),
     Target("guard on orjson, modern", "dumps", 6, ("rows", "special_rows", "naive_rows")),
     Target("guard on orjson, modern", "loads", 1.4),
 )

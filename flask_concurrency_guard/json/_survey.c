@@ -32,8 +32,6 @@ enum {
     HAS_WIDE = 1 << 1,
     HAS_EXTREME = 1 << 2,
     HAS_SURROGATE = 1 << 3,
-    HAS_LITERAL = 1 << 4,
-    HAS_NOT_ASCII = 1 << 5,
 };
 
 #define MAX_DEPTH 1000
@@ -52,8 +50,6 @@ typedef struct {
     uint64_t closings;
     uint64_t digits;
     uint64_t exponents;  // what is before the digits of one: e, E, or +
-    uint64_t literals;   // what NaN and Infinity begin with
-    uint64_t not_ascii;  // not in the order of the bytes: it only matters whether it is 0
 } survey_masks;
 
 typedef struct {
@@ -68,9 +64,6 @@ typedef struct {
     uint64_t escaped;    // 1 if its first byte is escaped
     uint64_t exponent;   // 1 if the byte before it is one of exponents
     uint64_t digits;     // of the block before it, outside of strings
-    // Whatever was in any block.
-    uint64_t literals;
-    uint64_t not_ascii;
 } survey_state;
 
 #if defined(SURVEY_SSE2)
@@ -84,7 +77,6 @@ typedef __m128i bytes16;
 // Adding 80 makes -128 of '0', the lowest of the signed bytes, and -119 of '9'.
 #define IS_DIGIT(bytes) \
     _mm_cmplt_epi8(_mm_add_epi8(bytes, _mm_set1_epi8(80)), _mm_set1_epi8(-118))
-#define HIGH_BITS(bytes) (uint64_t)_mm_movemask_epi8(bytes)
 
 static inline uint64_t
 gather(bytes16 first, bytes16 second, bytes16 third, bytes16 fourth)
@@ -103,7 +95,6 @@ typedef uint8x16_t bytes16;
 #define EITHER(bytes, others) vorrq_u8(bytes, others)
 #define LOWERED(bytes) vorrq_u8(bytes, vdupq_n_u8(0x20))
 #define IS_DIGIT(bytes) vcltq_u8(vsubq_u8(bytes, vdupq_n_u8('0')), vdupq_n_u8(10))
-#define HIGH_BITS(bytes) (uint64_t)(vmaxvq_u8(bytes) & 0x80)
 
 // Each byte keeps its bit of eight. These are then added up by pairs, three times.
 static inline uint64_t
@@ -125,7 +116,6 @@ gather(bytes16 first, bytes16 second, bytes16 third, bytes16 fourth)
 #define IS_OPENING(bytes) EQUAL(LOWERED(bytes), '{')
 #define IS_CLOSING(bytes) EQUAL(LOWERED(bytes), '}')
 #define IS_EXPONENT(bytes) EITHER(EQUAL(LOWERED(bytes), 'e'), EQUAL(bytes, '+'))
-#define IS_LITERAL(bytes) EITHER(EQUAL(bytes, 'N'), EQUAL(bytes, 'I'))
 #define GATHER(test) gather(test(first), test(second), test(third), test(fourth))
 
 static inline survey_masks
@@ -142,19 +132,17 @@ masks_of(const unsigned char *block)
         .closings = GATHER(IS_CLOSING),
         .digits = GATHER(IS_DIGIT),
         .exponents = GATHER(IS_EXPONENT),
-        .literals = GATHER(IS_LITERAL),
-        .not_ascii = HIGH_BITS(EITHER(EITHER(first, second), EITHER(third, fourth))),
     };
 }
 
 #else
 
-// A bit for each kind in the order of the masks. That of what isn't ASCII is set by itself.
+// A bit for each kind in the order of the masks.
 static const unsigned char KINDS[256] = {
     ['"'] = 1, ['\\'] = 2, ['['] = 4, ['{'] = 4, [']'] = 8, ['}'] = 8,
     ['0'] = 16, ['1'] = 16, ['2'] = 16, ['3'] = 16, ['4'] = 16,
     ['5'] = 16, ['6'] = 16, ['7'] = 16, ['8'] = 16, ['9'] = 16,
-    ['e'] = 32, ['E'] = 32, ['+'] = 32, ['I'] = 64, ['N'] = 64,
+    ['e'] = 32, ['E'] = 32, ['+'] = 32,
 };
 
 // Hacker's Delight, 7-3: bit j of byte i becomes bit i of byte j.
@@ -177,7 +165,7 @@ masks_of(const unsigned char *block)
         uint64_t kinds = 0;
         for (int i = 0; i < 8; i++) {
             unsigned char byte = block[at + i];
-            kinds |= (uint64_t)(KINDS[byte] | (byte & 0x80)) << 8 * i;
+            kinds |= (uint64_t)KINDS[byte] << 8 * i;
         }
         kinds = transposed(kinds);
         masks.quotes |= (kinds & 0xff) << at;
@@ -186,8 +174,6 @@ masks_of(const unsigned char *block)
         masks.closings |= (kinds >> 24 & 0xff) << at;
         masks.digits |= (kinds >> 32 & 0xff) << at;
         masks.exponents |= (kinds >> 40 & 0xff) << at;
-        masks.literals |= (kinds >> 48 & 0xff) << at;
-        masks.not_ascii |= kinds >> 56;
     }
     return masks;
 }
@@ -335,7 +321,6 @@ static Py_ALWAYS_INLINE inline void
 survey_block(survey_state *state, const unsigned char *block, Py_ssize_t start)
 {
     survey_masks masks = masks_of(block);
-    state->not_ascii |= masks.not_ascii;
 
     uint64_t escaped = state->escaped;
     if (masks.backslashes == 0) {
@@ -350,7 +335,6 @@ survey_block(survey_state *state, const unsigned char *block, Py_ssize_t start)
 
     uint64_t inside = between(masks.quotes & ~escaped) ^ state->inside;
     state->inside = 0 - (inside >> 63);
-    state->literals |= masks.literals & ~inside;
 
     uint64_t digits = masks.digits & ~inside;
     uint64_t candidates = (masks.exponents << 1 | state->exponent) & digits;
@@ -394,7 +378,7 @@ survey_document(const unsigned char *document, Py_ssize_t size, long max_depth)
         memcpy(rest, document + start, (size_t)(size - start));
         survey_block(&state, rest, start);
     }
-    return state.flags | (state.literals ? HAS_LITERAL : 0) | (state.not_ascii ? HAS_NOT_ASCII : 0);
+    return state.flags;
 }
 
 PyDoc_STRVAR(

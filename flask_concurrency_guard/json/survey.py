@@ -23,10 +23,6 @@ WIDE = 1 << 1
 EXTREME = 1 << 2
 # An escape from \ud800 to \udfff. It may be one of a pair.
 SURROGATE = 1 << 3
-# An N or an I outside of strings: NaN, Infinity, or no JSON at all.
-LITERAL = 1 << 4
-# A byte that isn't ASCII.
-NOT_ASCII = 1 << 5
 
 survey: Callable[[bytes, int], int] | None = None
 

@@ -8,6 +8,7 @@ from json_support import BACKENDS
 from flask_concurrency_guard.json import SafeJSONProvider
 from flask_concurrency_guard.json import features
 from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json import survey
 
 
 @pytest.fixture(params=["looked at in C", "not looked at"])
@@ -17,6 +18,15 @@ def census(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setattr(features, "encode", None)
         monkeypatch.setattr(features, "snapshot", None)
     elif features.encode is None:
+        pytest.skip("the package was installed without its module in C")
+
+
+@pytest.fixture(params=["surveyed in C", "surveyed in Python"])
+def document_survey(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the package's other module in C and without, likewise."""
+    if request.param == "surveyed in Python":
+        monkeypatch.setattr(survey, "survey", None)
+    elif survey.survey is None:
         pytest.skip("the package was installed without its module in C")
 
 

@@ -21,6 +21,8 @@ from flask_concurrency_guard.json.backends import load_backend
 from flask_concurrency_guard.json.reading import NativeDecoder
 from flask_concurrency_guard.json.reading import Reader
 
+pytestmark = pytest.mark.usefixtures("document_survey")
+
 
 @dataclass(frozen=True)
 class Rules:

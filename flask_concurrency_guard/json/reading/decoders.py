@@ -13,6 +13,7 @@ from typing import NoReturn
 from typing import TypeAlias
 
 from .. import standard_library as library
+from .. import survey
 from ..errors import InvalidJSONError
 from . import faults
 from . import scan
@@ -48,17 +49,19 @@ class StandardLibraryDecoder:
             parse_constant=_refuse_constant, parse_float=_finite_float, object_pairs_hook=hook
         )
 
-    def decode(self, text: str, encoded: bytes, options: Options) -> object:
+    def decode(self, text: str, encoded: bytes, options: Options, flags: int) -> object:
         """Read a document.
 
         :param encoded: The same document in UTF-8.
         :param options: Those of :func:`json.loads` that were given.
+        :param flags: What was found in it, see :mod:`..survey`.
         :raises InvalidJSONError: It isn't JSON, or has a number or a key that is refused.
         """
         try:
             if options:
                 return self._decoder(text, options).decode(text)
-            decoder = self._checking if scan.may_overflow(encoded) else self._plain
+            may_overflow = flags & survey.EXTREME and scan.may_overflow(encoded)
+            decoder = self._checking if may_overflow else self._plain
             return _decode(text, decoder)
         except RecursionError:
             raise

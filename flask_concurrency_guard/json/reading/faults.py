@@ -24,7 +24,9 @@ _LITERAL = r"-?Infinity|NaN"
 _NUMBER = r"-?[0-9]++(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 _HARMLESS_NUMBER = r"-?[0-9]{1,300}+(?:\.[0-9]++)?(?![0-9.eE])"
 
-_BRACKET = re.compile(rf"{_STRING}|([\[{{])|[\]}}]", re.DOTALL)
+# A backslash that is left over is none of JSON's escapes.
+_ESCAPED_STRING = r'"[^"\\]*+(?:\\["\\/bfnrtu][^"\\]*+)*+"?'
+_BRACKET = re.compile(rf"{_ESCAPED_STRING}|([\[{{])|[\]}}]|(\\)", re.DOTALL)
 _KEY_OR_BRACKET = re.compile(rf"({_STRING})[ \t\n\r]*+(:)?+|[\[\]{{}}]", re.DOTALL)
 _UP_TO_NUMBER = re.compile(
     rf'(?:[^"NI0-9-]++|{_STRING}|{_HARMLESS_NUMBER})*+({_LITERAL}|{_NUMBER})', re.DOTALL
@@ -63,6 +65,8 @@ def find_depth(text: str, limit: int) -> InvalidJSONError | None:
                     text,
                     match.start(),
                 )
+        elif match[2]:
+            return None  # It isn't JSON.
         elif not match[0].startswith('"'):
             depth -= 1
     return None

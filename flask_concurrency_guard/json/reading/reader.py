@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
+from .. import survey
 from ..errors import InvalidJSONError
 from . import faults
 from . import scan
@@ -89,11 +90,11 @@ class Reader:
             if encoded.startswith(codecs.BOM_UTF8):
                 encoded = _without_mark(document, encoded)
 
-            outline = scan.outline(encoded, self._native_depth)
-            is_deep = scan.is_deeper(outline, self._native_depth)
+            flags = (survey.survey or scan.survey)(encoded, self._native_depth)
+            is_deep = flags & survey.DEEP
 
-            native = self._native
-            if native is not None and not is_deep and not options and _can_read(native, encoded):
+            native = None if is_deep or options else self._native
+            if native is not None and _can_read(native, encoded, flags):
                 try:
                     return native.decode(encoded)
                 except self._refusals:
@@ -102,9 +103,10 @@ class Reader:
             text = document if isinstance(document, str) else _decode(encoded)
             if is_deep:
                 self._check_depth(text)
-            value = self._standard.decode(text, encoded, options)
+            value = self._standard.decode(text, encoded, options, flags)
             # Not before: of a document that isn't JSON, that is what there is to say.
-            _check_characters(text, encoded, outline)
+            if flags & survey.SURROGATE:
+                _check_characters(text, encoded)
             return value
         except RecursionError:
             raise InvalidJSONError(
@@ -117,12 +119,14 @@ class Reader:
             raise refusal
 
 
-def _can_read(native: NativeDecoder, encoded: bytes) -> bool:
-    return native.exact_integers or not scan.may_be_inexact(encoded)
+def _can_read(native: NativeDecoder, encoded: bytes, flags: int) -> bool:
+    if native.exact_integers or not flags & survey.WIDE:
+        return True
+    return not scan.may_be_inexact(encoded)
 
 
-def _check_characters(text: str, encoded: bytes, outline: bytes) -> None:
-    lone = scan.find_lone_surrogate(encoded, outline)
+def _check_characters(text: str, encoded: bytes) -> None:
+    lone = scan.find_lone_surrogate(encoded)
     if lone is not None:
         raise faults.lone_surrogate(text, len(encoded[:lone].decode()))
 

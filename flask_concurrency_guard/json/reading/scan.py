@@ -13,6 +13,8 @@ from __future__ import annotations
 import re
 from itertools import accumulate
 
+from .. import survey as flags
+
 _STRUCTURE = b'[]{}"'
 # A backslash and what may follow it. All of it is kept, since a backslash that has lost its letter
 # would seem to escape the next quote.
@@ -43,6 +45,13 @@ _BEFORE_NUMBER = b"[,: \t\n\r"
 _AFTER_NUMBER = b",]} \t\n\r"
 _NUMBER_SHAPES = _shapes({b"0": _DIGITS, b"-": b"-", b" ": _BEFORE_NUMBER})
 _FLOAT_SHAPES = _shapes({b"0": _DIGITS, b"e": b"eE", b"+": b"+", b" ": _AFTER_NUMBER})
+
+
+def survey(encoded: bytes, max_depth: int) -> int:
+    """Return what may be in a document, as flags of :mod:`..survey`, where C can't tell."""
+    found = flags.DEEP if is_deeper(outline(encoded, max_depth), max_depth) else 0
+    # These are only looked for when somebody needs to know.
+    return found | flags.WIDE | flags.EXTREME | flags.SURROGATE
 
 
 def outline(encoded: bytes, limit: int) -> bytes:
@@ -111,15 +120,12 @@ def _brackets(outline: bytes) -> bytes:
     return b"".join(outline.replace(b'""', b"").split(b'"')[::2])
 
 
-def find_lone_surrogate(encoded: bytes, outline: bytes) -> int | None:
+def find_lone_surrogate(encoded: bytes) -> int | None:
     """Return where a document has an escape for half of a character, as an index in its bytes.
 
     Exact for JSON, and for what isn't JSON up to the first backslash outside of strings.
-
-    :param outline: Its :func:`outline`, which is shorter and has the same escapes.
     """
-    escapes = outline or encoded
-    if b"\\" not in escapes or escapes.rfind(b"\\u") < 0 or not _SURROGATE.search(encoded):
+    if b"\\" not in encoded or encoded.rfind(b"\\u") < 0 or not _SURROGATE.search(encoded):
         return None
     whole = _WHOLE_CHARACTERS.match(encoded, encoded.find(b"\\"))
     end = whole.end() if whole else 0

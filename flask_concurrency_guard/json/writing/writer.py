@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import decimal
+import uuid
 from functools import lru_cache
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
+
+from werkzeug.http import http_date
 
 from .. import features
 from ..backends.protocol import SPECIAL
@@ -141,7 +145,7 @@ def _make_plan(policy: Policy, backend: Backend, layout: Layout, has_default: bo
             plain.append(native)
 
     by_copy = None
-    encode = chunk_encoder(layout, partial(_spell, policy=policy))
+    encode = chunk_encoder(layout, _speller(policy))
     if encode is not None:
         live.append(Encoder(encode, by_policy | SPECIAL))
         numbers = DECIMAL if policy.decimal == "number" else 0
@@ -149,8 +153,12 @@ def _make_plan(policy: Policy, backend: Backend, layout: Layout, has_default: bo
     return _Plan(tuple(live), by_copy, tuple(plain))
 
 
-def _spell(value: object, policy: Policy) -> str:
-    """Return how the few other types than JSON's are spelled that the encoder is given."""
-    if isinstance(value, dt.date):
-        return kinds.spell_instant(value, policy)
-    return str(value)
+def _speller(policy: Policy) -> Callable[[Any], str]:
+    """Return what spells the few other types than JSON's that the encoder is given."""
+    instant: Callable[[Any], str] = partial(kinds.spell_instant, policy=policy)
+    if policy.datetime == "http" and policy.naive != "error":
+        # The same, with less on the way.
+        instant = http_date
+    by_type: dict[type, Callable[[Any], str]]
+    by_type = {dt.date: instant, dt.datetime: instant, uuid.UUID: str, decimal.Decimal: str}
+    return lambda value: by_type[type(value)](value)
