@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterable
 from threading import BoundedSemaphore
@@ -63,6 +64,18 @@ ENVIRON: dict[str, Any] = {
 
 ENVIRON_WITH_FILE_WRAPPER = ENVIRON | {"wsgi.file_wrapper": FileWrapper}
 
+
+def environ_with_connection() -> dict[str, Any]:
+    """Return an environ that shows the client's connection, as that of gunicorn does."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    client = socket.create_connection(listener.getsockname())
+    client.sendall(b"GET / HTTP/1.1\r\n\r\n")
+    connection, _ = listener.accept()
+    _open.extend((listener, client))
+    return ENVIRON | {"gunicorn.socket": connection}
+
+
+_open: list[socket.socket] = []
 _taken: list[object] = []  # A lease that nobody keeps is given back.
 
 

@@ -16,6 +16,7 @@ from contenders import ENVIRON_WITH_FILE_WRAPPER
 from contenders import PLENTY
 from contenders import SemaphoreMiddleware
 from contenders import bare
+from contenders import environ_with_connection
 from contenders import full
 from contenders import full_hello
 from contenders import guarded
@@ -88,6 +89,7 @@ def single_thread(rounds: int) -> Times:
     calls = {name: request(app, ENVIRON) for name, app in apps.items()}
     calls["bare, files"] = request(bare, ENVIRON_WITH_FILE_WRAPPER)
     calls["guard, files"] = request(guarded(bare), ENVIRON_WITH_FILE_WRAPPER)
+    calls["guard, connection"] = request(guarded(bare), environ_with_connection())
     return measure(calls, rounds)
 
 
@@ -98,6 +100,7 @@ def rows(times: Times) -> list[Row]:
         adding(times, "+ 20 lines with a semaphore", "semaphore", "bare"),
         adding(times, "+ guard", "guard", "bare", most=3.0),
         adding(times, "+ guard, with a file wrapper", "guard, files", "bare, files", most=3.0),
+        adding(times, "+ guard, which sees the connection", "guard, connection", "bare"),
         Row("Flask hello world", times.of("flask")),
         slowing(times, "the same again, to show the noise", "flask again"),
         slowing(times, "+ 20 lines with a semaphore", "flask semaphore"),

@@ -16,12 +16,14 @@ from flask import has_app_context
 from . import json
 from .core.decisions import Snapshot
 from .core.limiter import Limiter
+from .core.shedder import Shedder
 from .errors import SetupError
 from .exemptions import find_exemptions
 from .exemptions import mark_exempt
 from .settings import Settings
 from .settings import read_settings
 from .through_flask import FlaskAnswer
+from .wsgi.arrivals import Arrivals
 from .wsgi.middleware import GuardMiddleware
 from .wsgi.rejections import ProblemAnswer
 from .wsgi.servers import warn_if_unreachable
@@ -97,7 +99,7 @@ class ConcurrencyGuard:
 
         :param app: the app; the current one, or the only one of this guard, where not given.
         """
-        return self._state(app).limiter.snapshot()
+        return self._state(app).middleware.snapshot()
 
     def set_limit(self, limit: int, app: Flask | None = None) -> None:
         """Change the limit of this process, at once and without blocking.
@@ -178,6 +180,11 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
+        shedder=Shedder(max_age=settings.max_age, serve_gone=settings.serve_gone),
+        arrivals=Arrivals(
+            trust_request_start=settings.trust_request_start,
+            deadline_header=settings.deadline_header,
+        ),
         headers=settings.headers,
         answer=(
             FlaskAnswer(app, wsgi_app, settings.reject_status)

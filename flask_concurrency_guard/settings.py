@@ -60,6 +60,10 @@ class Settings:
     limit: int
     max_queue: int | None
     max_wait: float
+    max_age: float | None
+    trust_request_start: bool
+    deadline_header: str | None
+    serve_gone: bool
     exempt: tuple[str, ...]
     reject_status: int
     retry_after: int | None
@@ -174,6 +178,23 @@ def _seconds(value: Any) -> float:
     return float(value)
 
 
+def _positive_seconds(value: Any) -> float:
+    _require(_seconds(value) > 0)
+    return float(value)
+
+
+def _boolean(value: Any) -> bool:
+    _require(isinstance(value, bool))
+    return bool(value)
+
+
+def _request_header(value: Any) -> str:
+    _require(isinstance(value, str) and _HEADER_NAME.fullmatch(value) is not None)
+    # These two have other keys in the WSGI environment, and mean other things.
+    _require(value.lower() not in ("content-length", "content-type"))
+    return str(value)
+
+
 def _paths(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [path.strip() for path in value.split(",") if path.strip()]
@@ -234,6 +255,36 @@ SETTINGS = (
         _seconds,
         "a number of seconds of at least 0",
         "How many seconds a request may wait; 0 rejects at once.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_MAX_AGE",
+        None,
+        _optional(_positive_seconds),
+        "a positive number of seconds, or None for no bound",
+        "How many seconds a request may have waited in all, in front of the app and in the line; "
+        "`None` for no bound.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_TRUST_REQUEST_START",
+        False,
+        _boolean,
+        "True or False",
+        "Believe the headers `X-Request-Start` and `X-Queue-Start`. Only for apps that nobody can "
+        "reach but through a proxy that overwrites them.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_DEADLINE_HEADER",
+        None,
+        _optional(_request_header),
+        "the name of a request header such as 'X-Request-Timeout', or None",
+        "The name of the header that says how long the client is willing to wait; `None` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_SERVE_GONE",
+        False,
+        _boolean,
+        "True or False",
+        "Serve a request although its client has left while it waited.",
     ),
     Setting(
         "CONCURRENCY_GUARD_EXEMPT",

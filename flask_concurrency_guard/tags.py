@@ -15,8 +15,8 @@ THREAD_TAGS = (
 )
 """Stay the same from one request of a thread to its next."""
 
-REQUEST_TAGS = ("in_flight", "limit", "queue_time", "request_number")
-"""Differ from one request to the next."""
+REQUEST_TAGS = ("in_flight", "limit", "queue_age", "queue_time", "request_number")
+"""Differ from one request to the next. The queue age is there only where it is known."""
 
 TAGS = THREAD_TAGS + REQUEST_TAGS
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import current_app
 from flask import request
 
+from .core.decisions import Reason
 from .errors import RequestRejected
 from .errors import ServerBusy
 from .errors import TooManyInFlight
@@ -58,6 +59,9 @@ class FlaskAnswer:
         start_response: StartResponse,
         tags: list[tuple[str, str]],
     ) -> Iterable[bytes]:
+        if rejection.reason is Reason.CLIENT_GONE:
+            # Nobody is there to see what the app would make of it.
+            return self._default(rejection, environ, start_response, tags)
         environ[KEY] = rejection
         wanted = rejection_headers(rejection)
 

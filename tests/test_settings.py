@@ -21,7 +21,7 @@ from flask_concurrency_guard.settings import read_settings
 WHEN = date(2024, 1, 2)
 TAGS = (
     "process_id, parent_process_id, thread_id, thread_ident, thread_name, main_thread_id,"
-    " in_flight, limit, queue_time, request_number"
+    " in_flight, limit, queue_age, queue_time, request_number"
 )
 
 
@@ -35,6 +35,8 @@ def test_the_defaults() -> None:
     assert (settings.mode, settings.limit, settings.max_queue) == ("enforce", 32, None)
     assert (settings.max_wait, settings.exempt, settings.reject_status) == (1.0, (), 503)
     assert (settings.retry_after, settings.reject_via) == (None, "wsgi")
+    assert (settings.max_age, settings.deadline_header) == (None, None)
+    assert (settings.trust_request_start, settings.serve_gone) == (False, False)
     assert settings.headers == {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
     assert settings.json_backend == "stdlib"
     assert list(config) == [setting.key for setting in SETTINGS]
@@ -62,6 +64,16 @@ def test_the_defaults_are_not_shared() -> None:
         ("MAX_QUEUE", "none", None),
         ("MAX_WAIT", 0, 0.0),
         ("MAX_WAIT", "0.25", 0.25),
+        ("MAX_AGE", None, None),
+        ("MAX_AGE", "none", None),
+        ("MAX_AGE", "0.5", 0.5),
+        ("MAX_AGE", 2, 2.0),
+        ("TRUST_REQUEST_START", True, True),
+        ("TRUST_REQUEST_START", "true", True),
+        ("TRUST_REQUEST_START", "false", False),
+        ("DEADLINE_HEADER", "X-Request-Timeout", "X-Request-Timeout"),
+        ("DEADLINE_HEADER", "none", None),
+        ("SERVE_GONE", "true", True),
         ("EXEMPT", ["/healthz", "/static/*"], ("/healthz", "/static/*")),
         ("EXEMPT", "/healthz", ("/healthz",)),
         ("EXEMPT", "/healthz, /static/*", ("/healthz", "/static/*")),
@@ -135,6 +147,23 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
         ("MAX_WAIT", "1s", "must be a number of seconds of at least 0, got '1s'."),
         ("MAX_WAIT", float("nan"), "must be a number of seconds of at least 0, got nan."),
         ("MAX_WAIT", float("inf"), "must be a number of seconds of at least 0, got inf."),
+        ("MAX_AGE", 0, "must be a positive number of seconds, or None for no bound, got 0."),
+        ("MAX_AGE", "1s", "must be a positive number of seconds, or None for no bound, got '1s'."),
+        ("TRUST_REQUEST_START", 1, "must be True or False, got 1."),
+        ("TRUST_REQUEST_START", "nginx", "must be True or False, got 'nginx'."),
+        (
+            "DEADLINE_HEADER",
+            "X Timeout",
+            "must be the name of a request header such as 'X-Request-Timeout', or None, got"
+            " 'X Timeout'.",
+        ),
+        (
+            "DEADLINE_HEADER",
+            "Content-Length",
+            "must be the name of a request header such as 'X-Request-Timeout', or None, got"
+            " 'Content-Length'.",
+        ),
+        ("SERVE_GONE", None, "must be True or False, got None."),
         (
             "EXEMPT",
             ["healthz"],
@@ -228,11 +257,11 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         ("EXEMPTED", "Did you mean 'CONCURRENCY_GUARD_EXEMPT'?"),
         (
             "FOO",
-            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT, EXEMPT,"
-            " REJECT_STATUS, RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE,"
-            " JSON_NAN, JSON_DECIMAL, JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES,"
-            " JSON_SORT_KEYS, JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH,"
-            " JSON_MAX_BYTES.",
+            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT, MAX_AGE,"
+            " TRUST_REQUEST_START, DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
+            " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"
+            " JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES, JSON_SORT_KEYS,"
+            " JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH, JSON_MAX_BYTES.",
         ),
         ("JSON_NAM", "Did you mean 'CONCURRENCY_GUARD_JSON_NAN'?"),
         ("JSON_DEPTH", "Did you mean 'CONCURRENCY_GUARD_JSON_MAX_DEPTH'?"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from enum import StrEnum
 
 
@@ -35,6 +36,15 @@ class Reason(StrEnum):
     QUEUE_TIMEOUT = "queue_timeout"
     """No place came free within the longest wait."""
 
+    TOO_OLD = "too_old"
+    """It had waited for longer than any request may, here or in front of the app."""
+
+    DEADLINE = "deadline"
+    """It had waited for longer than its client is willing to."""
+
+    CLIENT_GONE = "client_gone"
+    """Its client had left."""
+
 
 @dataclass(slots=True)
 class Rejection:
@@ -50,7 +60,7 @@ class Rejection:
     """When to try again: whole seconds from now, at least 1."""
 
     queue_time: float = 0.0
-    """How long the request had waited, in seconds."""
+    """How long the request had waited in the line, in seconds."""
 
     enforced: bool = True
     """False in shadow mode, where the request was admitted all the same."""
@@ -86,3 +96,11 @@ class Snapshot:
 
     peak: int
     """The most that were ever in flight at once."""
+
+    queue_age: float | None = None
+    """How long the newest request had waited before it came here, in seconds; None as long as no
+    request's age was known. The guard tells, a limiter alone doesn't know."""
+
+    odd_headers: Mapping[str, int] = field(default_factory=dict)
+    """How many request headers with times in them were not taken as they were, by what was wrong.
+    The guard tells, a limiter alone doesn't know."""

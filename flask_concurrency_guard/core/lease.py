@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from .decisions import Rejection
     from .limiter import Limiter
+    from .shedder import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Lease:
         "_epoch",
         "_limiter",
         "_released",
+        "_verdict",
         "_wakeup",
         "held",
         "holder",
@@ -37,6 +39,9 @@ class Lease:
         "rejection",
         "started",
     )
+
+    #: How long its request may wait in the line. Only set if it has to.
+    _verdict: Verdict
 
     def __init__(self, limiter: Limiter, holder: Any, epoch: int, started: float) -> None:
         self._limiter = limiter

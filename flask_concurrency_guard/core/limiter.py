@@ -22,6 +22,8 @@ from .decisions import Snapshot
 from .fork import reset_after_fork
 from .lease import Lease
 from .retry import retry_after
+from .shedder import WELCOME
+from .shedder import Verdict
 
 if TYPE_CHECKING:
     from threading import Lock
@@ -65,6 +67,9 @@ class Limiter:
         """What is done with the decisions. Change it with `set_mode`."""
         self.on_queued: Callable[[Lease], object] | None = None
         """Called with a lease that begins to wait in the line."""
+        self.on_turn: Callable[[Lease], Reason | None] | None = None
+        """Called with a lease that was given a place after a wait. Returns why not to admit it
+        after all, if so; the place then goes to the next in line."""
         self.on_release: Callable[[Lease], object] | None = None
         """Called with each lease after it was given back. May be changed while serving."""
         self.on_full: Callable[[], object] | None = None
@@ -140,17 +145,18 @@ class Limiter:
                 peak=self._peak,
             )
 
-    def acquire(self, holder: object = None) -> Lease | Rejection:
+    def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection:
         """Return a lease, now or after a wait in the line; or the rejection.
 
         :param holder: what the lease is for; kept in it.
+        :param verdict: what was found before the limiter was asked.
         """
         lease = None
         if self.on_full is not None and self.in_flight >= self.limit:
             self.on_full()
         with self._lock:
             in_flight = self.in_flight
-            if in_flight < self.limit:
+            if in_flight < self.limit and (verdict is WELCOME or verdict.reason is None):
                 # The way of nearly all requests: `_admit`, written out.
                 lease = Lease(self, holder, self._epoch, self._clock())
                 self.in_flight = lease.in_flight = in_flight = in_flight + 1
@@ -158,7 +164,7 @@ class Limiter:
                 if in_flight > self._peak:
                     self._peak = in_flight
             else:
-                decision = self._decide(holder)
+                decision = self._decide(holder, verdict)
         if self._abandoned:
             self.settle()
         if lease is not None:
@@ -217,34 +223,51 @@ class Limiter:
         self.settle()
 
     def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
+        longest = min(self.max_wait, lease._verdict.max_wait, threading.TIMEOUT_MAX)
         try:
             if self.on_queued is not None:
                 self.on_queued(lease)
-            admitted = wakeup.acquire(timeout=min(self.max_wait, threading.TIMEOUT_MAX))
+            admitted = wakeup.acquire(timeout=longest)
+            now = self._clock()
+            lease.queue_time, lease.started = now - lease.started, now
+            reason = self._second_thought(lease) if admitted else self._timeout_of(lease)
         except BaseException:
             # A killed greenlet, a timeout of gevent's, Ctrl-C.
             with self._holding_lock():
                 self._leave_line(lease)
             raise
-        now = self._clock()
-        lease.queue_time, lease.started = now - lease.started, now
-        if admitted:
+        if reason is None:
             return lease
         with self._holding_lock():
             self._leave_line(lease)
-            return self._reject(Reason.QUEUE_TIMEOUT, lease.queue_time)
+            return self._reject(reason, lease.queue_time)
+
+    def _second_thought(self, lease: Lease) -> Reason | None:
+        """Return why not to admit a request whose turn it is, if so."""
+        if self.mode is not _ENFORCE:
+            return None  # Since a moment ago.
+        if lease.queue_time >= lease._verdict.max_wait:
+            return lease._verdict.late
+        return None if self.on_turn is None else self.on_turn(lease)
+
+    def _timeout_of(self, lease: Lease) -> Reason:
+        verdict = lease._verdict
+        return verdict.late if verdict.max_wait < self.max_wait else Reason.QUEUE_TIMEOUT
 
     # Everything below runs with the lock held.
 
-    def _decide(self, holder: object) -> Lease | Rejection:
+    def _decide(self, holder: object, verdict: Verdict) -> Lease | Rejection:
         enforced = self.mode is _ENFORCE
-        has_room = self.mode is _OFF or self._has_room()
-        reason = None if has_room else self._refusal()
+        reason = verdict.reason
+        has_room = self.mode is _OFF or (reason is None and self._has_room())
+        if reason is None and not has_room:
+            reason = self._refusal()
         if reason is not None and enforced:
             return self._reject(reason, 0.0)
         lease = Lease(self, holder, self._epoch, self._clock())
         if has_room:
             return self._admit(lease)
+        lease._verdict = verdict
         if not enforced:
             return self._admit_beyond(lease, reason)
         lease._wakeup = threading.Lock()
@@ -341,9 +364,10 @@ class Limiter:
 
     def _leave_shadow_line(self, lease: Lease) -> bool:
         """Return whether the request would have been admitted in time."""
-        if self._clock() - lease.started < self.max_wait:
+        longest = min(self.max_wait, lease._verdict.max_wait)
+        if self._clock() - lease.started < longest:
             return True
-        lease.rejection = self._reject(Reason.QUEUE_TIMEOUT, self.max_wait)
+        lease.rejection = self._reject(self._timeout_of(lease), longest)
         return False
 
 

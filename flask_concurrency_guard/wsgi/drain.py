@@ -10,12 +10,12 @@ from __future__ import annotations
 import os
 import select
 import socket
-import sys
 import time
 from contextlib import contextmanager
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from typing import Any
+
+from . import connections
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,11 +108,11 @@ def _arrivals(environ: WSGIEnvironment) -> Iterator[Callable[[int, float], bool]
 def _connection(environ: WSGIEnvironment) -> int | None:
     """Return the descriptor of a connection that needs our help; None where none does."""
     if "gunicorn.socket" in environ:
-        gunicorn: Any = environ["gunicorn.socket"]
+        gunicorn = connections.gunicorn(environ)
         # With TLS, there is no telling what can be read from what has arrived.
         return None if hasattr(gunicorn, "pending") else int(gunicorn.fileno())
     if "uwsgi.version" in environ and not _waits_to_be_asked(environ):
-        return int(sys.modules["uwsgi"].connection_fd())
+        return connections.uwsgi_descriptor()
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Protocol
 
@@ -10,6 +11,8 @@ from ..core.decisions import Mode
 from ..core.decisions import Reason
 from ..core.decisions import Rejection
 from ..core.lease import Lease
+from ..core.shedder import WELCOME
+from ..core.shedder import Shedder
 from ..observe.current import current_environ
 from ..observe.current import leave
 from ..observe.rejections import RejectionLog
@@ -19,6 +22,8 @@ from ..signals import request_queued
 from ..signals import request_rejected
 from ..signals import request_released
 from ..tags import DEFAULT_HEADERS
+from .arrivals import UNKNOWN
+from .arrivals import Arrivals
 from .bodies import guard_body
 from .drain import drain
 from .drain import has_body
@@ -37,12 +42,15 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
 
+    from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
 
 
 logger = logging.getLogger(__name__)
 
-_OFF = Mode.OFF  # Looking it up on the enumeration takes longer.
+# Looking them up on the enumeration takes longer.
+_OFF = Mode.OFF
+_SHADOW = Mode.SHADOW
 
 
 class Answer(Protocol):
@@ -61,7 +69,10 @@ class GuardMiddleware:
     """Admit to a WSGI app what its limiter allows; tag what it answers.
 
     :param app: the WSGI app.
-    :param limiter: decides. The middleware takes over its `on_queued` and `on_release`.
+    :param limiter: decides by the requests in flight. The middleware takes over its `on_queued`,
+        `on_turn` and `on_release`.
+    :param shedder: decides by the request's age, before the limiter is asked.
+    :param arrivals: finds out the age.
     :param headers: which tag goes into the response header of which name; empty for none.
     :param answer: makes the response to a rejected request; a 503 where not given.
     :param sender: returns the sender of the signals; the middleware itself where not given.
@@ -72,12 +83,16 @@ class GuardMiddleware:
         app: WSGIApplication,
         limiter: Limiter,
         *,
+        shedder: Shedder | None = None,
+        arrivals: Arrivals | None = None,
         headers: Mapping[str, str] = DEFAULT_HEADERS,
         answer: Answer | None = None,
         sender: Callable[[], object] | None = None,
     ) -> None:
         self.app = app
         self.limiter = limiter
+        self.shedder = shedder or Shedder()
+        self._arrivals = arrivals or Arrivals()
         self._tagger = Tagger(headers)
         self._answer = answer or ProblemAnswer()
         self._sender = sender or (lambda: self)
@@ -89,6 +104,7 @@ class GuardMiddleware:
         self._file_wrappers = FileWrappers()
         self._log = RejectionLog(limiter)
         limiter.on_queued = self._queued
+        limiter.on_turn = self._reconsider
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         limiter = self.limiter
@@ -96,16 +112,28 @@ class GuardMiddleware:
             return self.app(environ, start_response)
         if (on_first := self.on_first) is not None:
             self._begin(on_first, environ)
+        arrival = self._arrivals.look(environ)
+        age = arrival.age
         if self.is_exempt is not None and self.is_exempt(environ):
-            return self._pass(environ, start_response)
-        lease = limiter.acquire(environ)
+            return self._pass(age, environ, start_response)
+        verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival)
+        lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Rejection):
-            return self._reject(lease, environ, start_response)
+            return self._reject(lease, age, environ, start_response)
         try:
-            return self._admit(lease, environ, start_response)
+            return self._admit(lease, age, environ, start_response)
         except BaseException:
             lease.release()
             raise
+
+    def snapshot(self) -> Snapshot:
+        """Return the limiter's numbers of this instant, and what is known of ages."""
+        arrivals = self._arrivals
+        return replace(
+            self.limiter.snapshot(),
+            queue_age=arrivals.newest_age,
+            odd_headers=arrivals.odd_headers.counts(),
+        )
 
     def _begin(
         self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment
@@ -117,12 +145,16 @@ class GuardMiddleware:
         self.on_first = None
 
     def _admit(
-        self, lease: Lease, environ: WSGIEnvironment, start_response: StartResponse
+        self,
+        lease: Lease,
+        age: float | None,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
     ) -> Iterable[bytes]:
-        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time)
+        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time, age)
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
-        if request_released.receivers:
+        if request_released.receivers or self.limiter.mode is _SHADOW:
             self.limiter.on_release = self._released
         if lease.rejection is not None:
             self._tell(lease.rejection, environ)
@@ -140,19 +172,27 @@ class GuardMiddleware:
         leave(token)
         return body
 
-    def _pass(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+    def _pass(
+        self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         """Let an exempt request through, without a lease."""
         limiter = self.limiter
-        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0)
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age)
         return serve_unleased(self.app, environ, tagged(start_response, tags))
 
     def _reject(
-        self, rejection: Rejection, environ: WSGIEnvironment, start_response: StartResponse
+        self,
+        rejection: Rejection,
+        age: float | None,
+        environ: WSGIEnvironment,
+        start_response: StartResponse,
     ) -> Iterable[bytes]:
         limiter = self.limiter
-        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, rejection.queue_time)
+        tags = self._tagger.tag(
+            environ, limiter.in_flight, limiter.limit, rejection.queue_time, age
+        )
         self._tell(rejection, environ)
-        if has_body(environ):
+        if has_body(environ) and rejection.reason is not Reason.CLIENT_GONE:
             drain(environ)
         return self._answer(rejection, environ, start_response, tags)
 
@@ -173,10 +213,19 @@ class GuardMiddleware:
         if request_queued.receivers:
             emit(request_queued, self._sender(), environ=lease.holder, lease=lease)
 
+    def _reconsider(self, lease: Lease) -> Reason | None:
+        """Return why not to admit a request whose turn it is, after a wait in the line."""
+        has_left = not self.shedder.serve_gone and self._arrivals.has_left(
+            lease.holder, lease.queue_time
+        )
+        return Reason.CLIENT_GONE if has_left else None
+
     def _released(self, lease: Lease) -> None:
         environ = lease.holder
         rejection = lease.rejection
-        if rejection is not None and rejection.reason is Reason.QUEUE_TIMEOUT:
+        if rejection is not None and (
+            rejection.queue_time or rejection.reason is Reason.QUEUE_TIMEOUT
+        ):
             self._tell(rejection, environ)  # Shadow mode can't know before the end.
         if request_released.receivers:
             emit(request_released, self._sender(), environ=environ, lease=lease)

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+# To the microsecond; to the millisecond, finer than which the kernel doesn't tell.
+_DIGITS = {"queue_time": 6, "queue_age": 3}
+
+
 class _Identity:
     """The tags of one thread or greenlet, ready for use."""
 
@@ -40,7 +44,9 @@ class Tagger:
     def __init__(self, header_names: Mapping[str, str]) -> None:
         self._header_names = dict(header_names)
         self._request_headers = [
-            (tag_key(tag), name) for tag, name in header_names.items() if tag in REQUEST_TAGS
+            (tag_key(tag), name, _DIGITS.get(tag, 0))
+            for tag, name in header_names.items()
+            if tag in REQUEST_TAGS
         ]
         self.after_fork()
         reset_after_fork(self)
@@ -53,7 +59,12 @@ class Tagger:
         self._looked_for_greenlets = False
 
     def tag(
-        self, environ: WSGIEnvironment, in_flight: int, limit: int, queue_time: float
+        self,
+        environ: WSGIEnvironment,
+        in_flight: int,
+        limit: int,
+        queue_time: float,
+        queue_age: float | None,
     ) -> list[tuple[str, str]]:
         """Put the tags into `environ`; return the response headers."""
         try:
@@ -63,12 +74,16 @@ class Tagger:
         environ.update(identity.environ)
         environ["flask_concurrency_guard.in_flight"] = in_flight
         environ["flask_concurrency_guard.limit"] = limit
+        if queue_age is not None:
+            environ["flask_concurrency_guard.queue_age"] = queue_age
         environ["flask_concurrency_guard.queue_time"] = queue_time
         environ["flask_concurrency_guard.request_number"] = next(self._numbers)
         headers: list[tuple[str, str]] = identity.headers
         if self._request_headers:
             return headers + [
-                (name, header_value(environ[key])) for key, name in self._request_headers
+                (name, header_value(environ[key], digits))
+                for key, name, digits in self._request_headers
+                if key in environ
             ]
         return headers
 
@@ -94,10 +109,10 @@ class Tagger:
         return None if current.parent is None else current
 
 
-def header_value(value: float | str) -> str:
-    """Return `value` as a header shows it: seconds to the microsecond, names in Latin-1."""
+def header_value(value: float | str, digits: int = 0) -> str:
+    """Return `value` as a header shows it: seconds with so many digits, names in Latin-1."""
     if isinstance(value, float):
-        return f"{value:.6f}"
+        return f"{value:.{digits}f}"
     text = str(value)
     return "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in text)
 

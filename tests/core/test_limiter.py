@@ -10,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from flask_concurrency_guard.core.decisions import Mode
+from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.shedder import WELCOME
+from flask_concurrency_guard.core.shedder import Verdict
 
 
 class Clock:
@@ -28,17 +31,23 @@ class Clock:
 class Waiter(threading.Thread):
     """Acquires in a thread of its own; `queued` is set once it stands in the line."""
 
-    def __init__(self, limiter: Limiter, then: Callable[[Lease], object] = bool) -> None:
+    def __init__(
+        self,
+        limiter: Limiter,
+        then: Callable[[Lease], object] = bool,
+        verdict: Verdict = WELCOME,
+    ) -> None:
         super().__init__(daemon=True)
         self.limiter = limiter
         self.then = then
+        self.verdict = verdict
         self.outcome: Lease | Rejection | None = None
         before = limiter.snapshot().queued
         self.start()
         wait_until(lambda: limiter.snapshot().queued > before or not self.is_alive())
 
     def run(self) -> None:
-        self.outcome = self.limiter.acquire()
+        self.outcome = self.limiter.acquire(verdict=self.verdict)
         if isinstance(self.outcome, Lease):
             self.then(self.outcome)
 
@@ -138,7 +147,7 @@ def test_a_snapshot_tells_all_and_can_not_be_changed() -> None:
     assert snapshot.mode == "enforce"
     assert (snapshot.limit, snapshot.in_flight, snapshot.queued) == (1, 1, 0)
     assert (snapshot.admitted, snapshot.peak) == (1, 1)
-    assert snapshot.rejected == {"limit": 2, "queue_full": 0, "queue_timeout": 0}
+    assert snapshot.rejected == dict.fromkeys(Reason, 0) | {"limit": 2}
     with pytest.raises(AttributeError):
         snapshot.limit = 5  # type: ignore[misc]
 
@@ -469,6 +478,149 @@ def test_leases_collected_in_the_middle_of_everything_come_back() -> None:
     assert limiter.snapshot().in_flight == 0
 
 
+class TestVerdict:
+    """What was found about a request before the limiter was asked."""
+
+    def test_a_refused_one_is_rejected_although_there_is_room(self) -> None:
+        limiter = Limiter(2)
+        outcome = limiter.acquire(verdict=Verdict(Reason.TOO_OLD))
+        assert isinstance(outcome, Rejection)
+        assert (outcome.reason, outcome.queue_time, outcome.enforced) == ("too_old", 0.0, True)
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.admitted, snapshot.queued) == (0, 0, 0)
+        assert snapshot.rejected["too_old"] == 1
+
+    def test_a_refused_one_does_not_wait(self) -> None:
+        limiter = Limiter(1, max_wait=10)
+        lease = lease_of(limiter)
+        outcome = limiter.acquire(verdict=Verdict(Reason.CLIENT_GONE))
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == "client_gone"
+        lease.release()
+
+    @pytest.mark.parametrize("mode", ["shadow", "off"])
+    def test_a_refused_one_is_admitted_where_nothing_is_enforced(self, mode: str) -> None:
+        limiter = Limiter(1, mode=mode)
+        lease = limiter.acquire(verdict=Verdict(Reason.TOO_OLD))
+        assert isinstance(lease, Lease)
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.admitted) == (1, 1)
+        assert snapshot.rejected["too_old"] == (1 if mode == "shadow" else 0)
+        if mode == "shadow":
+            assert lease.rejection is not None
+            assert (lease.rejection.reason, lease.rejection.enforced) == ("too_old", False)
+            # It holds no place on paper: the next one has room, without standing in line.
+            second = lease_of(limiter)
+            assert limiter.snapshot().queued == 0
+            assert second.rejection is None
+            second.release()
+        lease.release()
+        assert limiter.snapshot().in_flight == 0
+
+    def test_a_wait_ends_when_the_verdict_says_so(self) -> None:
+        limiter = Limiter(1, max_wait=60)
+        lease = lease_of(limiter)
+        outcome = limiter.acquire(verdict=Verdict(None, 0.02, Reason.DEADLINE))
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == "deadline"
+        assert 0.02 <= outcome.queue_time < 10
+        assert limiter.snapshot().queued == 0
+        lease.release()
+
+    def test_a_wait_ends_with_the_longest_wait_if_that_is_shorter(self) -> None:
+        limiter = Limiter(1, max_wait=0.02)
+        lease = lease_of(limiter)
+        outcome = limiter.acquire(verdict=Verdict(None, 60, Reason.DEADLINE))
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == "queue_timeout"
+        lease.release()
+
+    def test_a_place_that_comes_too_late_goes_to_the_next(self) -> None:
+        clock = Clock()
+        limiter = Limiter(1, max_queue=2, max_wait=60, clock=clock)
+        lease = lease_of(limiter)
+        late = Waiter(limiter, verdict=Verdict(None, 50, Reason.TOO_OLD))
+        next_one = Waiter(limiter)
+        clock.now += 50  # On the limiter's clock; the waiting itself takes no such time.
+        lease.release()
+        outcome = late.result()
+        assert isinstance(outcome, Rejection)
+        assert (outcome.reason, outcome.queue_time) == ("too_old", 50)
+        admitted = next_one.result()
+        assert isinstance(admitted, Lease)
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.admitted, snapshot.queued) == (1, 2, 0)
+        admitted.release()
+
+    def test_second_thoughts_give_the_place_to_the_next(self) -> None:
+        limiter = Limiter(1, max_queue=2, max_wait=60)
+        thoughts = [Reason.CLIENT_GONE, None]
+        asked = []
+
+        def on_turn(lease: Lease) -> Reason | None:
+            asked.append(lease.queue_time)
+            return thoughts.pop(0)
+
+        limiter.on_turn = on_turn
+        lease = lease_of(limiter)
+        assert asked == []  # Only of those who have waited.
+        gone, next_one = Waiter(limiter), Waiter(limiter)
+        lease.release()
+        outcome, admitted = gone.result(), next_one.result()
+        assert isinstance(outcome, Rejection)
+        assert outcome.reason == "client_gone"
+        assert isinstance(admitted, Lease)
+        assert len(asked) == 2
+        assert limiter.snapshot().rejected["client_gone"] == 1
+        admitted.release()
+        assert limiter.snapshot().in_flight == 0
+
+    def test_second_thoughts_that_raise_lose_no_place(self) -> None:
+        limiter = Limiter(1, max_wait=60)
+        raised = threading.Event()
+
+        def on_turn(lease: Lease) -> Reason | None:
+            raised.set()
+            raise KeyboardInterrupt
+
+        limiter.on_turn = on_turn
+        lease = lease_of(limiter)
+        timer = threading.Timer(0.01, lease.release)
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            limiter.acquire()
+        timer.join()
+        assert raised.is_set()
+        assert limiter.snapshot().in_flight == 0
+
+    def test_whoever_is_let_in_by_a_change_of_mode_is_not_asked(self) -> None:
+        limiter = Limiter(1, max_wait=60)
+        limiter.on_turn = lambda lease: Reason.CLIENT_GONE
+        lease = lease_of(limiter)
+        waiter = Waiter(limiter)
+        limiter.set_mode("shadow")
+        admitted = waiter.result()
+        assert isinstance(admitted, Lease)
+        admitted.release()
+        lease.release()
+
+    def test_shadow_mode_knows_who_would_have_waited_for_too_long(self) -> None:
+        clock = Clock()
+        limiter = Limiter(1, mode="shadow", max_queue=2, max_wait=60, clock=clock)
+        leases = [lease_of(limiter)]
+        for max_wait, late in ((5.0, Reason.DEADLINE), (20.0, Reason.TOO_OLD)):
+            lease = limiter.acquire(verdict=Verdict(None, max_wait, late))
+            assert isinstance(lease, Lease)
+            leases.append(lease)
+        clock.now += 10
+        leases[0].release()
+        rejections = [lease.rejection for lease in leases]
+        assert [each and each.reason for each in rejections] == [None, "deadline", None]
+        for lease in leases[1:]:
+            lease.release()
+        assert limiter.snapshot().rejected == dict.fromkeys(Reason, 0) | {"deadline": 1}
+
+
 class TestShadow:
     def test_admits_at_once_and_counts_what_it_would_reject(self) -> None:
         limiter = Limiter(1, max_queue=0, mode="shadow")
@@ -514,7 +666,7 @@ class TestShadow:
         assert leases[1].rejection.reason == "queue_timeout"
         leases[1 - first_to_go].release()
         snapshot = limiter.snapshot()
-        assert snapshot.rejected == {"limit": 0, "queue_full": 0, "queue_timeout": 1}
+        assert snapshot.rejected == dict.fromkeys(Reason, 0) | {"queue_timeout": 1}
         assert (snapshot.in_flight, snapshot.queued) == (0, 0)
 
     def test_enforcing_again_counts_all_that_are_inside(self) -> None:

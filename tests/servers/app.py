@@ -64,6 +64,7 @@ def who() -> dict[str, Any]:
         "greenlet": greenlet_id(),
         "tagged_process": request.environ.get("flask_concurrency_guard.process_id"),
         "tagged_thread": request.environ.get("flask_concurrency_guard.thread_id"),
+        "queue_age": request.environ.get("flask_concurrency_guard.queue_age"),
     }
 
 

@@ -49,7 +49,8 @@ def eventlet(app: Any, port: int, threads: int) -> None:
     import eventlet
     import eventlet.wsgi
 
-    eventlet.wsgi.server(eventlet.listen((HOST, port), backlog=128), app, log_output=False)
+    listener = eventlet.listen((HOST, port), backlog=128)
+    eventlet.wsgi.server(listener, app, log_output=False, max_size=threads or None)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ KINDS = {
         ),
         Kind(
             "eventlet",
-            launched("eventlet"),
+            launched("eventlet", "0"),
             bounded=False,
             greenlets=True,
             dies_of=("raise_system_exit",),

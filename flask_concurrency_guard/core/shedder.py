@@ -1,0 +1,85 @@
+"""Whether a request is still worth serving, by how long it has waited before it came here.
+
+The limiter only sees what the server hands over. In most servers the queue stands in front of
+that, and a request that comes out of it may be one that nobody waits for any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import NamedTuple
+
+from .decisions import Reason
+
+
+@dataclass(slots=True)
+class Arrival:
+    """What is known of a request when it comes.
+
+    Not frozen, although nobody changes it: that would triple what making it costs.
+    """
+
+    age: float | None = None
+    """How long ago it came in at the server, in seconds; None where nobody knows."""
+
+    patience: float | None = None
+    """How long from then on its client is willing to wait, in seconds; None for as long as it
+    takes."""
+
+    is_gone: bool = False
+    """Whether the client has left."""
+
+
+class Verdict(NamedTuple):
+    """What is to become of a request, as far as its age tells."""
+
+    reason: Reason | None = None
+    """Why not to admit it, whatever room there is."""
+
+    max_wait: float = inf
+    """How long it may wait for a place, in seconds, and still be worth serving."""
+
+    late: Reason = Reason.QUEUE_TIMEOUT
+    """The reason to reject it when that is over."""
+
+
+WELCOME = Verdict()
+
+_GONE = Verdict(Reason.CLIENT_GONE)
+_PAST_DEADLINE = Verdict(Reason.DEADLINE)
+_TOO_OLD = Verdict(Reason.TOO_OLD)
+
+
+class Shedder:
+    """Judge each request by its age, before the limiter is asked.
+
+    :param max_age: how old a request may be, in seconds; None for no bound.
+    :param serve_gone: serve a request although its client has left.
+    """
+
+    def __init__(self, *, max_age: float | None = None, serve_gone: bool = False) -> None:
+        self.max_age = max_age
+        self.serve_gone = serve_gone
+
+    def judge(self, arrival: Arrival) -> Verdict:
+        """Return what is to become of a request that has just come.
+
+        What the client wants goes first: it has left, then it has waited for as long as it would.
+        """
+        if arrival.is_gone and not self.serve_gone:
+            return _GONE
+        age = arrival.age or 0.0
+        verdict = WELCOME
+        if arrival.patience is not None:
+            left = arrival.patience - age
+            if left <= 0:
+                return _PAST_DEADLINE
+            verdict = Verdict(None, left, Reason.DEADLINE)
+        if self.max_age is not None:
+            left = self.max_age - age
+            if left <= 0:
+                return _TOO_OLD
+            if left < verdict.max_wait:
+                verdict = Verdict(None, left, Reason.TOO_OLD)
+        return verdict
