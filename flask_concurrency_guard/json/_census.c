@@ -34,6 +34,7 @@ enum {
     HAS_DATE = 1 << 11,
     HAS_UUID = 1 << 12,
     HAS_DECIMAL = 1 << 13,
+    HAS_INT_KEYS = 1 << 14,
     // Where the census stops, and what it hasn't seen may be anything.
     INCOMPLETE = HAS_OTHER | IS_DEEP,
 };
@@ -63,12 +64,24 @@ typedef struct {
 // What is left to visit of one container.
 typedef struct {
     PyObject *dict;  // NULL for a list or a tuple
+    int keys;        // which kinds of keys it has, of those below
     union {
         Py_ssize_t position;
         PyObject **item;
     } next;
     PyObject **end;
 } census_level;
+
+enum {
+    STR_KEY = 1,
+    INT_KEY = 2,
+    OTHER_KEY = 4,
+};
+
+// Two ints are never spelled the same, but an int and a str, or anything else, may be.
+static const int KEY_FLAGS[8] = {
+    0, 0, HAS_INT_KEYS, HAS_KEY, HAS_KEY, HAS_KEY, HAS_KEY, HAS_KEY,
+};
 
 static inline uint64_t
 eight(const unsigned char *text)
@@ -255,7 +268,7 @@ rare_flags(const census_state *state, PyObject *value)
             return HAS_OTHER;
         }
         Py_DECREF(is_finite);
-        return is_finite == Py_True ? HAS_DECIMAL : HAS_DECIMAL | HAS_NAN;
+        return is_finite == Py_True ? HAS_DECIMAL : HAS_OTHER;
     }
     if (type == state->date) {
         return HAS_DATE;
@@ -283,10 +296,17 @@ walk(const census_state *state, PyObject *value, long max_depth, int wanted)
         if (level->dict != NULL) {
             PyObject *key;
             if (!PyDict_Next(level->dict, &level->next.position, &key, &item)) {
+                flags |= KEY_FLAGS[level->keys];
                 level--;
                 continue;
             }
-            flags |= PyUnicode_CheckExact(key) ? text_flags(key, wanted) : HAS_KEY;
+            if (PyUnicode_CheckExact(key)) {
+                flags |= text_flags(key, wanted);
+                level->keys |= STR_KEY;
+            }
+            else {
+                level->keys |= PyLong_CheckExact(key) ? INT_KEY : OTHER_KEY;
+            }
         }
         else if (level->next.item != level->end) {
             item = *level->next.item++;
@@ -316,6 +336,7 @@ walk(const census_state *state, PyObject *value, long max_depth, int wanted)
             level++;
             if (type == &PyDict_Type) {
                 level->dict = item;
+                level->keys = 0;
                 level->next.position = 0;
                 values_left -= PyDict_GET_SIZE(item);
             }
@@ -463,8 +484,21 @@ copy_one(PyObject *container)
     return PyDict_CheckExact(container) ? PyDict_Copy(container) : PySequence_List(container);
 }
 
+// What takes the place of a member, with a reference of its own, or NULL if it stays.
+static PyObject *
+copy_of_member(PyObject *member)
+{
+    if (is_container(member)) {
+        return copy_one(member);
+    }
+    if (PyFloat_CheckExact(member) && !isfinite(PyFloat_AS_DOUBLE(member))) {
+        return Py_NewRef(Py_None);
+    }
+    return NULL;
+}
+
 // Copy what is in the copies, and so on, all within the root. No Python code runs: keys are exactly
-// str, so that they are found by their hash and address, and what is replaced is still in use.
+// str or int, which are compared in C, and what is replaced is still in use elsewhere.
 static Py_NO_INLINE int
 copy_members(PyObject *root)
 {
@@ -495,12 +529,12 @@ copy_members(PyObject *root)
             level--;
             continue;
         }
-        if (!is_container(item)) {
-            continue;
-        }
-        PyObject *copy = copy_one(item);
+        PyObject *copy = copy_of_member(item);
         if (copy == NULL) {
-            return -1;
+            if (PyErr_Occurred()) {
+                return -1;
+            }
+            continue;
         }
         if (key != NULL) {
             int failed = PyDict_SetItem(level->container, key, copy) < 0;
@@ -512,9 +546,11 @@ copy_members(PyObject *root)
         else if (PyList_SetItem(level->container, index, copy) < 0) {
             return -1;
         }
-        level++;
-        level->container = copy;
-        level->position = 0;
+        if (copy != Py_None) {
+            level++;
+            level->container = copy;
+            level->position = 0;
+        }
     }
 }
 
@@ -523,7 +559,8 @@ PyDoc_STRVAR(
     "snapshot($module, value, refused, max_depth, /)\n"
     "--\n"
     "\n"
-    "Return a copy of a value with all its containers, or its flags if some of them are refused."
+    "Return a copy of a value with all its containers, and None for each float that is NaN or\n"
+    "infinite; or its flags if some of them are refused."
 );
 
 static PyObject *
@@ -544,12 +581,12 @@ snapshot(PyObject *module, PyObject *const *args, Py_ssize_t nargs)
     if (flags & (refused | HAS_KEY | INCOMPLETE)) {
         result = PyLong_FromLong(flags);
     }
-    else if (!is_container(args[0])) {
-        result = Py_NewRef(args[0]);
-    }
     else {
-        result = copy_one(args[0]);
-        if (result != NULL && copy_members(result) < 0) {
+        result = copy_of_member(args[0]);
+        if (result == NULL && !PyErr_Occurred()) {
+            result = Py_NewRef(args[0]);
+        }
+        else if (result != NULL && result != Py_None && copy_members(result) < 0) {
             Py_CLEAR(result);
         }
     }

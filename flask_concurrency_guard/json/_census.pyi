@@ -29,7 +29,8 @@ def encode(
 def snapshot(value: object, refused: int, max_depth: int, /) -> object:
     """Return a copy of the value, or its flags if some of them are refused.
 
-    All containers in it are copied, tuples as lists. No other thread runs meanwhile.
+    All containers in it are copied, tuples as lists, with None in place of NaN and infinities. No
+    other thread runs meanwhile.
 
     :param refused: The flags of what the caller doesn't want. ``OTHER``, ``DEEP`` and ``KEY``
         always belong to them.

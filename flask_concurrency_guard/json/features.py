@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 # What isn't named here, subclasses of what is, or more than 100 million values.
 OTHER = 1 << 0
-# A key of a dict that isn't exactly a str. It may be anything.
+# A dict with a key that is neither exactly a str nor an int, or with some of both.
 KEY = 1 << 1
-# A float or Decimal that is NaN or infinite.
+# A float that is NaN or infinite.
 NAN = 1 << 2
 # A finite float that repr() writes with an exponent.
 EXPONENT = 1 << 3
@@ -41,8 +41,10 @@ AWARE = 1 << 10
 DATE = 1 << 11
 # A UUID.
 UUID = 1 << 12
-# A Decimal.
+# A Decimal that is a number.
 DECIMAL = 1 << 13
+# A dict all of whose keys are exactly int.
+INT_KEYS = 1 << 14
 
 census: Callable[[object, int], int] | None = None
 encode: Callable[[object, Callable[[object], object], int, int], object] | None = None

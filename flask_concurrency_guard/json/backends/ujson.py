@@ -28,7 +28,7 @@ class UjsonBackend:
 
     def encoder(self, policy: Policy, layout: Layout) -> Encoder | None:
         """Return ujson's encoder. Of a decimal it would make a double."""
-        refused = features.EXPONENT | features.HUGE | SPECIAL
+        refused = features.EXPONENT | features.HUGE | features.NAN | SPECIAL
         if layout.ensure_ascii:
             # It escapes U+007F in its own way, which is not at all.
             refused |= features.ESCAPED

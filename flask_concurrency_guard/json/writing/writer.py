@@ -19,6 +19,7 @@ from ..backends.protocol import Encoder
 from ..features import BIGINT
 from ..features import DECIMAL
 from ..features import DEEP
+from ..features import INT_KEYS
 from ..features import KEY
 from ..features import NAN
 from ..features import OTHER
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from ..backends.protocol import Layout
     from ..policy import Policy
 
-NEEDS_A_COPY = OTHER | KEY | NAN | SURROGATE | DEEP
+NEEDS_A_COPY = OTHER | KEY | SURROGATE | DEEP
 """Features that no library treats as the policy does, or at least not all of them."""
 
 
@@ -76,7 +77,7 @@ class Writer:
         :raises JSONValueError: Something in it breaks a rule of the policy.
         """
         plan = self._plan(layout, default is not None)
-        if not skip_keys:
+        if allow_nan and not skip_keys:
             text = self._attempt(value, plan.live)
             if text is None and plan.by_copy is not None:
                 text = self._attempt_by_copy(value, plan.by_copy)
@@ -122,7 +123,7 @@ class _Plan(NamedTuple):
     live: tuple[Encoder, ...]
     """For the value itself, the fastest first."""
     by_copy: Encoder | None
-    """For a copy of it whose members are the same, since it runs Python code."""
+    """For a copy of it without NaN, since it runs Python code."""
     plain: tuple[Encoder, ...]
     """For a plain copy of it."""
 
@@ -131,6 +132,8 @@ def _make_plan(policy: Policy, backend: Backend, layout: Layout, has_default: bo
     by_policy = NEEDS_A_COPY
     if policy.bigint != "number":
         by_policy |= BIGINT
+    if policy.nan == "error":
+        by_policy |= NAN
     if has_default:
         by_policy |= SPECIAL
 
@@ -139,7 +142,7 @@ def _make_plan(policy: Policy, backend: Backend, layout: Layout, has_default: bo
     if layout.is_compact:
         native = backend.encoder(policy, layout)
         if native is not None:
-            live.append(native._replace(refused=native.refused | by_policy))
+            live.append(native._replace(refused=native.refused | by_policy | INT_KEYS))
         native = backend.plain_encoder(policy, layout._replace(sort_keys=False))
         if native is not None:
             plain.append(native)
@@ -147,9 +150,9 @@ def _make_plan(policy: Policy, backend: Backend, layout: Layout, has_default: bo
     by_copy = None
     encode = chunk_encoder(layout, _speller(policy))
     if encode is not None:
-        live.append(Encoder(encode, by_policy | SPECIAL))
+        live.append(Encoder(encode, by_policy | SPECIAL | NAN))
         numbers = DECIMAL if policy.decimal == "number" else 0
-        by_copy = None if has_default else Encoder(encode, by_policy | numbers)
+        by_copy = Encoder(encode, by_policy | numbers)
     return _Plan(tuple(live), by_copy, tuple(plain))
 
 
