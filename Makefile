@@ -57,10 +57,10 @@ endif
 
 # Two targets at once would install into one .venv at once.
 .NOTPARALLEL:
-.PHONY: help demo test coverage lint types docs bench conformance package versions clean
+.PHONY: help demo test coverage lint types docs bench bench-overload conformance package versions clean
 
 help: ## this list (the default)
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: $(STAMPS)/package ## a real server under load, without and with the guard
 	@$(BIN)/python examples/demo.py
@@ -92,6 +92,9 @@ docs: $(STAMPS)/package $(STAMPS)/group-docs ## the documentation, warnings are 
 
 bench: $(STAMPS)/package $(STAMPS)/group-bench ## what the guard costs
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+bench-overload: $(STAMPS)/package $(STAMPS)/group-bench ## what is left when more arrives than can be served
+	@$(BIN)/python benchmarks/overload $(ARGS)
 
 conformance: $(STAMPS)/package ## Flask's own test suite, plain and guarded
 	@$(BIN)/python tests/conformance/run.py $(ARGS)
@@ -126,8 +129,11 @@ package: $(STAMPS)/group-package ## sdist and wheel, and the tests against the i
 	    sys.exit(0 if it.__file__.startswith(sys.prefix) else 'not the wheel: ' + it.__file__)"; \
 	"$$python" -P -m pytest $(ARGS)
 
-# Not the real servers: they take long and depend on the servers' versions more than on these.
-versions: $(VERSIONS:%=version-%) version-$(OLDEST) ## the quick tests on each Python, and on the oldest Flask
+# Not the real servers: they take long and depend on the servers' versions more than on these. Two
+# at a time, since they hardly wait for anything but the processor; they are set up one by one.
+versions: $(VERSIONS:%=$(VENV)/versions/%/stamp) $(VENV)/versions/$(OLDEST)/stamp ## the quick tests on each Python, and on the oldest Flask
+	@printf '%s\n' $(VERSIONS) $(OLDEST) | xargs -P 2 -I{} sh -c \
+	    'shown=`$(MAKE) --no-print-directory version-{} 2>&1`; failed=$$?; echo "$$shown"; exit $$failed'
 
 .PHONY: $(VERSIONS:%=version-%) version-$(OLDEST)
 $(VERSIONS:%=version-%) version-$(OLDEST): version-%: $(VENV)/versions/%/stamp
