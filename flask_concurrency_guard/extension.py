@@ -14,6 +14,9 @@ from flask import current_app
 from flask import has_app_context
 
 from . import json
+from .core.codel import TARGET
+from .core.codel import CoDel
+from .core.controller import Controller
 from .core.decisions import Snapshot
 from .core.limiter import Limiter
 from .core.shedder import Shedder
@@ -170,6 +173,9 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         settings.limit,
         max_queue=settings.max_queue,
         max_wait=settings.max_wait,
+        queue_order=settings.queue_order,
+        target=settings.codel_target or TARGET,
+        interval=settings.codel_interval,
         mode=settings.mode,
         retry_after=settings.retry_after,
     )
@@ -180,7 +186,12 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
-        shedder=Shedder(max_age=settings.max_age, serve_gone=settings.serve_gone),
+        shedder=Shedder(
+            max_age=settings.max_age,
+            codel=_controller(settings, limiter),
+            serve_gone=settings.serve_gone,
+            max_wait=settings.max_wait,
+        ),
         arrivals=Arrivals(
             trust_request_start=settings.trust_request_start,
             deadline_header=settings.deadline_header,
@@ -200,12 +211,23 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         middleware.is_exempt = find_exemptions(get_app(), get_app, settings.exempt)
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if warning.acquire(blocking=False):
-            warn_if_unreachable(limiter, environ)
+            if not middleware.sheds_by_age(environ):
+                warn_if_unreachable(limiter, environ)
             if settings.json_backend is not None:
                 json.report_patches()
 
     middleware.on_first = on_first
     return AppState(guard, settings, limiter, middleware)
+
+
+def _controller(settings: Settings, limiter: Limiter) -> CoDel | None:
+    if settings.codel_target is None:
+        return None
+    return Controller(
+        target=settings.codel_target,
+        interval=settings.codel_interval,
+        service_time=lambda: limiter.mean_held,
+    )
 
 
 def _attach(app: Flask, state: AppState) -> None:

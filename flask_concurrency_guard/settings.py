@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
+from .core.codel import INTERVAL
+from .core.codel import TARGET
 from .core.decisions import Mode
+from .core.line import Order
 from .errors import ConfigurationError
 from .tags import DEFAULT_HEADERS
 from .tags import TAGS
@@ -60,7 +63,10 @@ class Settings:
     limit: int
     max_queue: int | None
     max_wait: float
+    queue_order: Order
     max_age: float | None
+    codel_target: float | None
+    codel_interval: float
     trust_request_start: bool
     deadline_header: str | None
     serve_gone: bool
@@ -257,12 +263,35 @@ SETTINGS = (
         "How many seconds a request may wait; 0 rejects at once.",
     ),
     Setting(
+        "CONCURRENCY_GUARD_QUEUE_ORDER",
+        "adaptive",
+        lambda value: Order(_one_of(*Order)(value)),
+        "'fifo', 'lifo' or 'adaptive'",
+        "Whose turn it is in the line: `fifo`, who has waited longest; `lifo`, who came last; or "
+        "`adaptive`, the first until the line stands, and then the second.",
+    ),
+    Setting(
         "CONCURRENCY_GUARD_MAX_AGE",
-        None,
+        10.0,
         _optional(_positive_seconds),
         "a positive number of seconds, or None for no bound",
         "How many seconds a request may have waited in all, in front of the app and in the line; "
         "`None` for no bound.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_CODEL_TARGET",
+        TARGET,
+        _optional(_positive_seconds),
+        "a positive number of seconds, or None to shed by no other age than 'MAX_AGE'",
+        "How many seconds a queue in front of the app may stand; `None` to shed by `MAX_AGE` only.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_CODEL_INTERVAL",
+        INTERVAL,
+        _positive_seconds,
+        "a positive number of seconds",
+        "After how many seconds a queue stands, where views are fast; up to ten times later where "
+        "they are slow.",
     ),
     Setting(
         "CONCURRENCY_GUARD_TRUST_REQUEST_START",

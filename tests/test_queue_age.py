@@ -37,7 +37,9 @@ def ask(app: Flask, age: float | None = None, **headers: str) -> Any:
 
 
 def test_the_settings_reach_the_guard() -> None:
-    app = make_app(MAX_AGE=2, TRUST_REQUEST_START=True, DEADLINE_HEADER="X-Patience")
+    app = make_app(
+        MAX_AGE=2, CODEL_TARGET=None, TRUST_REQUEST_START=True, DEADLINE_HEADER="X-Patience"
+    )
     assert ask(app, 1).status_code == 200
     assert ask(app, 3).get_json()["reason"] == "too_old"
     assert ask(app, 1, **{"X-Patience": "0.5"}).get_json()["reason"] == "deadline"
@@ -55,6 +57,17 @@ def test_nothing_is_believed_or_rejected_by_default() -> None:
     assert ask(app, 3, **{"X-Request-Timeout": "1"}).status_code == 200
     assert app.extensions["concurrency_guard"].guard.snapshot(app).queue_age is None
     assert make_app(SERVE_GONE=True).extensions["concurrency_guard"].middleware.shedder.serve_gone
+
+
+def test_a_queue_that_stands_is_shed_by_default() -> None:
+    app = make_app(TRUST_REQUEST_START=True)
+    statuses = [ask(app, 3).status_code for _ in range(3)]
+    assert statuses == [200, 200, 503]
+    assert ask(app, 3).get_json()["reason"] == "overload"
+    assert ask(app, 0).status_code == 200
+    assert (
+        make_app(CODEL_TARGET=None).extensions["concurrency_guard"].middleware.shedder.codel is None
+    )
 
 
 def test_error_handlers_see_the_new_reasons() -> None:

@@ -35,7 +35,9 @@ def test_the_defaults() -> None:
     assert (settings.mode, settings.limit, settings.max_queue) == ("enforce", 32, None)
     assert (settings.max_wait, settings.exempt, settings.reject_status) == (1.0, (), 503)
     assert (settings.retry_after, settings.reject_via) == (None, "wsgi")
-    assert (settings.max_age, settings.deadline_header) == (None, None)
+    assert (settings.max_age, settings.deadline_header) == (10.0, None)
+    assert (settings.codel_target, settings.codel_interval) == (0.02, 0.1)
+    assert settings.queue_order == "adaptive"
     assert (settings.trust_request_start, settings.serve_gone) == (False, False)
     assert settings.headers == {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
     assert settings.json_backend == "stdlib"
@@ -257,8 +259,9 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         ("EXEMPTED", "Did you mean 'CONCURRENCY_GUARD_EXEMPT'?"),
         (
             "FOO",
-            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT, MAX_AGE,"
-            " TRUST_REQUEST_START, DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
+            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT,"
+            " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
+            " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
             " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"
             " JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES, JSON_SORT_KEYS,"
             " JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH, JSON_MAX_BYTES.",

@@ -24,6 +24,7 @@ from results import NoResults
 from results import Results
 from results import load_results
 from servers import ServerFailed
+from summary import write_summary
 from table import LEGEND
 from table import table
 
@@ -90,7 +91,8 @@ def finish(results: Results, out: Path) -> None:
     """Save and draw what there is."""
     results.save(out)
     if any(group.runs for group in results.groups):
-        print(f"\n{LEGEND}\n\n" + "\n".join(str(file) for file in draw(results, out)))
+        files = [*draw(results, out), write_summary(results, out)]
+        print(f"\n{LEGEND}\n\n" + "\n".join(map(str, files)))
 
 
 def show(results: Results, out: Path) -> None:

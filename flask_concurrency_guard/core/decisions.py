@@ -36,6 +36,9 @@ class Reason(StrEnum):
     QUEUE_TIMEOUT = "queue_timeout"
     """No place came free within the longest wait."""
 
+    OVERLOAD = "overload"
+    """More came than can be served, and it had waited for longer than others."""
+
     TOO_OLD = "too_old"
     """It had waited for longer than any request may, here or in front of the app."""
 

@@ -61,9 +61,10 @@ class Lease:
         #: How many were in flight when this one was admitted, itself included.
         self.in_flight = 0
         #: How long the lease was held, in seconds. Measured at its release, and only if the limit
-        #: was reached then or `Limiter.on_release` is set; zero otherwise.
+        #: was reached then or `Limiter.on_release` is set, or now and then; zero otherwise.
         self.held = 0.0
-        #: In shadow mode: how the request would have been rejected.
+        #: How the request was pushed out of the line; in shadow mode, how it would have been
+        #: rejected.
         self.rejection: Rejection | None = None
         #: Whether to drop the lease without releasing it is no mistake of its holder's.
         self.may_be_dropped = False

@@ -1,7 +1,7 @@
 """The limiter: who may be in flight, who waits, who is turned away.
 
-One lock guards every number. A place that comes free goes straight to the head of the line: as long
-as anybody waits, no place is free, so nobody can overtake and no wake-up can be lost.
+One lock guards every number. A place that comes free goes straight to one who waits in the line: as
+long as anybody waits, no place is free, so no newcomer can snatch one and no wake-up can be lost.
 """
 
 from __future__ import annotations
@@ -12,15 +12,20 @@ from collections import deque
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
+from .codel import INTERVAL
+from .codel import TARGET
 from .decisions import Mode
 from .decisions import Reason
 from .decisions import Rejection
 from .decisions import Snapshot
 from .fork import reset_after_fork
 from .lease import Lease
+from .line import Line
+from .line import Order
 from .retry import retry_after
 from .shedder import WELCOME
 from .shedder import Verdict
@@ -34,6 +39,7 @@ _ENFORCE = Mode.ENFORCE
 _OFF = Mode.OFF
 
 _WEIGHT = 0.1  # of each new lease in the mean time that leases are held
+_SAMPLE = 16  # One of so many is measured as long as there is room.
 
 
 class Limiter:
@@ -42,6 +48,9 @@ class Limiter:
     :param limit: how many may be in flight; a positive integer.
     :param max_queue: how many may wait; 0 for none, the limit where not given.
     :param max_wait: how long one may wait, in seconds; 0 rejects at once.
+    :param queue_order: who in the line goes first, see `Order`.
+    :param target: see `Line`.
+    :param interval: see `Line`.
     :param mode: what to do with the decisions, see `Mode`.
     :param retry_after: seconds to put into every rejection; measured where not given.
     :param name: names the limiter in rejections and snapshots.
@@ -54,6 +63,9 @@ class Limiter:
         *,
         max_queue: int | None = None,
         max_wait: float = 1.0,
+        queue_order: str = Order.FIFO,
+        target: float = TARGET,
+        interval: float = INTERVAL,
         mode: str = Mode.ENFORCE,
         retry_after: int | None = None,
         name: str = "default",
@@ -77,6 +89,9 @@ class Limiter:
         self._max_queue = max_queue
         self._retry_after = retry_after
         self._clock = clock
+        self._make_line = partial(
+            Line, Order(queue_order), target=target, interval=interval, clock=clock
+        )
         self._epoch = 0
         # Appended to without the lock, see `reclaim`.
         self._abandoned: deque[Lease] = deque()
@@ -86,14 +101,15 @@ class Limiter:
     def _start(self) -> None:
         # Looked up when called: gevent and eventlet replace `threading.Lock`.
         self._lock = threading.Lock()
-        self._line: deque[Lease] = deque()
+        self._line = self._make_line()
         self.in_flight = 0
         """How many are in flight."""
         self._beyond = 0
         self._admitted = 0
         self._peak = 0
         self._rejected = dict.fromkeys(Reason, 0)
-        self._mean_held = 0.0
+        self.mean_held = 0.0
+        """How long leases were held lately in the mean, in seconds."""
 
     def after_fork(self) -> None:
         """Forget the parent's leases and its lock, which another thread may have held."""
@@ -223,14 +239,14 @@ class Limiter:
         self.settle()
 
     def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
-        longest = min(self.max_wait, lease._verdict.max_wait, threading.TIMEOUT_MAX)
+        longest = min(lease._verdict.max_wait, threading.TIMEOUT_MAX)
         try:
             if self.on_queued is not None:
                 self.on_queued(lease)
             admitted = wakeup.acquire(timeout=longest)
             now = self._clock()
             lease.queue_time, lease.started = now - lease.started, now
-            reason = self._second_thought(lease) if admitted else self._timeout_of(lease)
+            reason = self._second_thought(lease) if admitted else lease._verdict.late
         except BaseException:
             # A killed greenlet, a timeout of gevent's, Ctrl-C.
             with self._holding_lock():
@@ -240,19 +256,18 @@ class Limiter:
             return lease
         with self._holding_lock():
             self._leave_line(lease)
-            return self._reject(reason, lease.queue_time)
+            return lease.rejection or self._reject(reason, lease.queue_time)
 
     def _second_thought(self, lease: Lease) -> Reason | None:
         """Return why not to admit a request whose turn it is, if so."""
+        if lease.rejection is not None:
+            return lease.rejection.reason  # Pushed out.
         if self.mode is not _ENFORCE:
             return None  # Since a moment ago.
-        if lease.queue_time >= lease._verdict.max_wait:
-            return lease._verdict.late
-        return None if self.on_turn is None else self.on_turn(lease)
-
-    def _timeout_of(self, lease: Lease) -> Reason:
         verdict = lease._verdict
-        return verdict.late if verdict.max_wait < self.max_wait else Reason.QUEUE_TIMEOUT
+        if lease.queue_time >= verdict.max_wait and verdict.late is not Reason.QUEUE_TIMEOUT:
+            return verdict.late
+        return None if self.on_turn is None else self.on_turn(lease)
 
     # Everything below runs with the lock held.
 
@@ -267,19 +282,43 @@ class Limiter:
         lease = Lease(self, holder, self._epoch, self._clock())
         if has_room:
             return self._admit(lease)
-        lease._verdict = verdict
+        if reason is None:
+            self._queue(lease, verdict)
         if not enforced:
             return self._admit_beyond(lease, reason)
         lease._wakeup = threading.Lock()
         lease._wakeup.acquire()
-        self._line.append(lease)
         return lease
 
     def _refusal(self) -> Reason | None:
+        """Return why nobody may wait any more, if so. Make room in the line where that will do."""
         max_queue = self.limit if self._max_queue is None else self._max_queue
         if max_queue == 0 or self.max_wait == 0:
             return Reason.LIMIT
-        return Reason.QUEUE_FULL if len(self._line) >= max_queue else None
+        if self._line.has_room(max_queue) or self._push_out():
+            return None
+        return Reason.QUEUE_FULL
+
+    def _queue(self, lease: Lease, verdict: Verdict) -> None:
+        longest = min(self.max_wait, self._line.longest_wait(self._per_place()))
+        if longest < verdict.max_wait:
+            verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
+        lease._verdict = verdict
+        self._line.append(lease)
+
+    def _push_out(self) -> bool:
+        """Let who has waited longest make room for one who comes now. Return whether it has to."""
+        lease = self._line.push_out(self._per_place())
+        if lease is None:
+            return False
+        lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
+        if lease._wakeup is not None:
+            lease._released = True
+            lease._wakeup.release()
+        return True
+
+    def _per_place(self) -> float:
+        return self.mean_held / self.limit
 
     def _has_room(self) -> bool:
         # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
@@ -301,9 +340,7 @@ class Limiter:
         """
         lease._beyond = True
         self._beyond += 1
-        if reason is None:
-            self._line.append(lease)
-        else:
+        if reason is not None:
             lease.rejection = self._reject(reason, 0.0)
         return self._admit(lease)
 
@@ -311,7 +348,7 @@ class Limiter:
         self._rejected[reason] += 1
         return Rejection(
             reason,
-            self._retry_after or retry_after(self._mean_held, self.limit, len(self._line)),
+            self._retry_after or retry_after(self.mean_held, self.limit, len(self._line)),
             queue_time,
             self.mode is _ENFORCE,
             self.name,
@@ -321,10 +358,13 @@ class Limiter:
         lease._released = True
         if lease._epoch != self._epoch:
             return  # Admitted in the process that forked this one.
-        if self.in_flight >= self.limit or self.on_release is not None:
-            # Nobody needs it otherwise, and a clock costs.
+        if (
+            self.in_flight >= self.limit
+            or not self._admitted % _SAMPLE
+            or self.on_release is not None
+        ):
             lease.held = held = self._clock() - lease.started
-            self._mean_held += (held - self._mean_held) * (_WEIGHT if self._mean_held else 1.0)
+            self.mean_held += (held - self.mean_held) * (_WEIGHT if self.mean_held else 1.0)
         self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1
@@ -338,9 +378,9 @@ class Limiter:
         return any(not lease._released for lease in tuple(self._abandoned))
 
     def _advance_line(self) -> None:
-        """Give the places that are free to the head of the line."""
+        """Give the places that are free to those whose turn it is."""
         while self._line and self._has_room():
-            lease = self._line.popleft()
+            lease = self._line.pop()
             if lease._wakeup is not None:
                 self._grant(lease, lease._wakeup)
             elif self._leave_shadow_line(lease):
@@ -354,6 +394,8 @@ class Limiter:
 
     def _leave_line(self, lease: Lease) -> None:
         """Stop waiting. A place that was given in this very instant goes to the next in line."""
+        if lease._released:
+            return  # Pushed out.
         lease._released = True
         if lease._wakeup is not None:
             self._line.remove(lease)
@@ -364,10 +406,10 @@ class Limiter:
 
     def _leave_shadow_line(self, lease: Lease) -> bool:
         """Return whether the request would have been admitted in time."""
-        longest = min(self.max_wait, lease._verdict.max_wait)
-        if self._clock() - lease.started < longest:
+        verdict = lease._verdict
+        if self._clock() - lease.started < verdict.max_wait:
             return True
-        lease.rejection = self._reject(self._timeout_of(lease), longest)
+        lease.rejection = self._reject(verdict.late, verdict.max_wait)
         return False
 
 

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
+from typing import TYPE_CHECKING
 from typing import NamedTuple
 
 from .decisions import Reason
+
+if TYPE_CHECKING:
+    from .codel import CoDel
 
 
 @dataclass(slots=True)
@@ -49,24 +53,48 @@ WELCOME = Verdict()
 _GONE = Verdict(Reason.CLIENT_GONE)
 _PAST_DEADLINE = Verdict(Reason.DEADLINE)
 _TOO_OLD = Verdict(Reason.TOO_OLD)
+_OVERLOAD = Verdict(Reason.OVERLOAD)
 
 
 class Shedder:
     """Judge each request by its age, before the limiter is asked.
 
     :param max_age: how old a request may be, in seconds; None for no bound.
+    :param codel: tells which requests are overdue; None for none.
     :param serve_gone: serve a request although its client has left.
+    :param max_wait: how long the limiter lets a request wait, in seconds. Where a request may wait
+        for longer than that, there is nothing to tell the limiter.
     """
 
-    def __init__(self, *, max_age: float | None = None, serve_gone: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        max_age: float | None = None,
+        codel: CoDel | None = None,
+        serve_gone: bool = False,
+        max_wait: float = inf,
+    ) -> None:
         self.max_age = max_age
+        self.codel = codel
         self.serve_gone = serve_gone
+        self._max_wait = max_wait
+
+    @property
+    def looks_at_age(self) -> bool:
+        """Whether a request can be too old at all."""
+        return self.codel is not None or self.max_age is not None
 
     def judge(self, arrival: Arrival) -> Verdict:
         """Return what is to become of a request that has just come.
 
         What the client wants goes first: it has left, then it has waited for as long as it would.
         """
+        is_overdue = (
+            arrival.age is not None
+            and self.codel is not None
+            # Of those who have left, too: they stood in the queue like everybody else.
+            and self.codel.is_overdue(arrival.age)
+        )
         if arrival.is_gone and not self.serve_gone:
             return _GONE
         age = arrival.age or 0.0
@@ -80,6 +108,6 @@ class Shedder:
             left = self.max_age - age
             if left <= 0:
                 return _TOO_OLD
-            if left < verdict.max_wait:
+            if left < verdict.max_wait and left < self._max_wait:
                 verdict = Verdict(None, left, Reason.TOO_OLD)
-        return verdict
+        return _OVERLOAD if is_overdue else verdict

@@ -25,6 +25,7 @@ from ..tags import DEFAULT_HEADERS
 from .arrivals import UNKNOWN
 from .arrivals import Arrivals
 from .bodies import guard_body
+from .closing import close_soon
 from .drain import drain
 from .drain import has_body
 from .files import FileWrappers
@@ -126,6 +127,10 @@ class GuardMiddleware:
             lease.release()
             raise
 
+    def sheds_by_age(self, environ: WSGIEnvironment) -> bool:
+        """Return whether requests that come the way of this one can be rejected by their age."""
+        return self.shedder.looks_at_age and self._arrivals.look(environ).age is not None
+
     def snapshot(self) -> Snapshot:
         """Return the limiter's numbers of this instant, and what is known of ages."""
         arrivals = self._arrivals
@@ -156,7 +161,7 @@ class GuardMiddleware:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         if request_released.receivers or self.limiter.mode is _SHADOW:
             self.limiter.on_release = self._released
-        if lease.rejection is not None:
+        if lease.rejection is not None and not lease.rejection.queue_time:
             self._tell(lease.rejection, environ)
         wrapper = environ.get("wsgi.file_wrapper")
         if wrapper is not None:
@@ -192,7 +197,9 @@ class GuardMiddleware:
             environ, limiter.in_flight, limiter.limit, rejection.queue_time, age
         )
         self._tell(rejection, environ)
-        if has_body(environ) and rejection.reason is not Reason.CLIENT_GONE:
+        if not has_body(environ):
+            close_soon(environ)
+        elif rejection.reason is not Reason.CLIENT_GONE:
             drain(environ)
         return self._answer(rejection, environ, start_response, tags)
 
@@ -223,9 +230,7 @@ class GuardMiddleware:
     def _released(self, lease: Lease) -> None:
         environ = lease.holder
         rejection = lease.rejection
-        if rejection is not None and (
-            rejection.queue_time or rejection.reason is Reason.QUEUE_TIMEOUT
-        ):
+        if rejection is not None and rejection.queue_time:
             self._tell(rejection, environ)  # Shadow mode can't know before the end.
         if request_released.receivers:
             emit(request_released, self._sender(), environ=environ, lease=lease)

@@ -28,6 +28,7 @@ _DETAILS = {
     Reason.LIMIT: "The server is busy with other requests.",
     Reason.QUEUE_FULL: "The server is busy with other requests, and many are waiting.",
     Reason.QUEUE_TIMEOUT: "The server was busy with other requests for too long.",
+    Reason.OVERLOAD: "The server is asked for more than it can do.",
     Reason.TOO_OLD: "The request had waited too long when its turn came.",
     Reason.DEADLINE: "The request had waited for as long as it was to wait at most.",
     Reason.CLIENT_GONE: "The client had left when the request's turn came.",

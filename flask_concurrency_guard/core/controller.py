@@ -1,0 +1,92 @@
+"""CoDel for a server whose capacity nobody knows: how long a request may have waited."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from .codel import INTERVAL
+from .codel import TARGET
+from .codel import CoDel
+
+EXCESS = 0.1
+"""From which share of overdue requests on it doesn't matter any more which ones are served."""
+
+STEP = 0.8
+"""By what the bound is multiplied, or divided, from one interval to the next."""
+
+FEW = 3
+MANY = 10
+"""How many requests are served in the mean within the shortest bound there is, and the longest.
+
+Where much more comes than can be served, there nearly always is one among few that came a moment
+ago. Where it is only a little more, chance alone lets now many come and now none, and a thread
+finds nobody to serve if the many were sent away.
+"""
+
+LONGEST = 10
+"""How many times as long as configured an interval gets where views are slow."""
+
+
+class Controller(CoDel):
+    """CoDel, with a bound and an interval that follow from what happens.
+
+    Where a little more comes than can be served, a short queue costs capacity: it is empty by
+    chance again and again, and then a thread has nothing to do. There the bound is long, twice the
+    interval. Where much more comes, the queue never gets empty, however short; so the bound goes
+    down as long as many are overdue, and those who are served are served at once.
+
+    What is long depends on the views. A burst that is served within the time that one request
+    takes is no overload, so an interval lasts for at least as long.
+
+    :param target: how long the least delay of an interval may be, in seconds; also half of the
+        shortest bound.
+    :param interval: how long a burst may last, in seconds, where requests take less than that.
+    :param service_time: returns how long requests take in the mean, in seconds.
+    :param clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        *,
+        target: float = TARGET,
+        interval: float = INTERVAL,
+        service_time: Callable[[], float] = float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._shortest_interval = interval
+        self._service_time = service_time
+        super().__init__(target=target, interval=interval, clock=clock)
+
+    def after_fork(self) -> None:
+        super().after_fork()
+        self.interval = self._shortest_interval
+        self.bound = 2 * self.interval
+        self._served = 0
+        self._overdue = 0
+
+    def _judge(self, delay: float) -> bool:
+        is_overdue = super()._judge(delay)
+        if is_overdue:
+            self._overdue += 1
+        else:
+            self._served += 1
+        return is_overdue
+
+    def _begin_interval(self, least: float) -> None:
+        super()._begin_interval(least)
+        excess = self._overdue / (self._overdue + self._served)
+        service_time = self._service_time()
+        # In a queue that stands, it is the capacity that was served. There is at least one thread.
+        each = min(self.interval / self._served, service_time)
+        self._served = self._overdue = 0
+        self.interval = min(
+            max(service_time, self._shortest_interval), LONGEST * self._shortest_interval
+        )
+        if self.is_standing and excess > EXCESS:
+            self.bound *= STEP
+        elif excess <= EXCESS / 2:
+            self.bound /= STEP
+        shortest = max(2 * self.target, FEW * each)
+        longest = max(2 * self.interval, MANY * each)
+        self.bound = min(max(self.bound, shortest), longest)

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+import heapq
+import random
+from dataclasses import dataclass
+from dataclasses import field
+
+import pytest
+from core_support import Clock
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_concurrency_guard.core.controller import Controller
+
+
+@dataclass
+class Outcome:
+    """What became of those that came after the first few seconds."""
+
+    came: int = 0
+    shed: int = 0
+    busy: float = 0.0
+    delays: list[float] = field(default_factory=list)
+
+    @property
+    def shed_share(self) -> float:
+        return self.shed / self.came
+
+
+def serve(
+    load: float,
+    *,
+    threads: int = 8,
+    service: float = 0.02,
+    seconds: float = 60.0,
+    warm_up: float = 5.0,
+    seed: int = 1,
+) -> Outcome:
+    """Let requests come at random to a server with a queue in front of it.
+
+    A discrete-event simulation: first come, first served by `threads` threads, each of which asks
+    the controller and then takes `service` seconds, or none for who is overdue.
+
+    :param load: how many requests come, in multiples of how many can be served.
+    """
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: service)
+    chance = random.Random(seed)
+    rate = load * threads / service
+    begin = clock.now
+    idle = [begin] * threads  # From when on each thread is free.
+    outcome = Outcome()
+    due = begin
+    while due < begin + seconds:
+        due += chance.expovariate(rate)
+        clock.now = max(due, heapq.heappop(idle))
+        delay = clock.now - due
+        overdue = controller.is_overdue(delay)
+        heapq.heappush(idle, clock.now + (0.0 if overdue else service))
+        if due < begin + warm_up:
+            continue
+        outcome.came += 1
+        outcome.shed += overdue
+        if not overdue:
+            outcome.busy += service / (threads * (seconds - warm_up))
+            outcome.delays.append(delay)
+    outcome.delays.sort()
+    return outcome
+
+
+SHAPES = [
+    pytest.param({"threads": 8, "service": 0.02}, id="8 threads, 20 ms"),
+    pytest.param({"threads": 4, "service": 0.02}, id="4 threads, 20 ms"),
+    pytest.param({"threads": 1, "service": 0.005}, id="1 thread, 5 ms"),
+    pytest.param({"threads": 1, "service": 0.05}, id="1 thread, 50 ms"),
+    pytest.param({"threads": 64, "service": 0.2}, id="64 threads, 200 ms"),
+    pytest.param({"threads": 8, "service": 1.0, "seconds": 600.0}, id="8 threads, 1 s"),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_nobody_is_shed_at_half_the_capacity(shape: dict[str, float]) -> None:
+    assert serve(0.5, **shape).shed == 0  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_next_to_nobody_is_shed_at_four_fifths(shape: dict[str, float]) -> None:
+    assert serve(0.8, **shape).shed_share < 0.02  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("load", [1.2, 2.0, 5.0, 20.0])
+def test_all_threads_are_kept_busy_in_overload(shape: dict[str, float], load: float) -> None:
+    outcome = serve(load, **shape)  # type: ignore[arg-type]
+    assert outcome.busy > 0.95
+
+
+@pytest.mark.parametrize("load", [2.0, 5.0, 20.0])
+def test_who_is_served_in_overload_is_served_soon(load: float) -> None:
+    outcome = serve(load)
+    assert outcome.delays[len(outcome.delays) // 2] < 0.05
+    assert outcome.delays[len(outcome.delays) * 99 // 100] < 0.2
+
+
+def test_where_views_are_slow_what_is_long_is_longer() -> None:
+    clock = Clock()
+    service_times = [0.0]
+    controller = Controller(clock=clock, service_time=lambda: service_times[-1])
+    assert (controller.interval, controller.bound) == (0.1, 0.2)
+    for service, interval in [(0.4, 0.4), (50.0, 1.0), (0.05, 0.1)]:
+        service_times.append(service)
+        for _ in range(2000):
+            clock.now += 0.01
+            controller.is_overdue(0.0)
+        assert controller.interval == interval
+        assert controller.bound == pytest.approx(2 * interval)
+
+
+def test_where_only_one_is_served_at_a_time_what_is_long_is_longer() -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.09)
+    for _ in range(200):
+        clock.now += 0.09
+        controller.is_overdue(0.0)
+    assert controller.interval == 0.1
+    assert controller.bound > 0.4
+
+
+def test_a_child_begins_anew() -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.5)
+    for _ in range(500):
+        clock.now += 0.01
+        controller.is_overdue(3.0)
+    assert controller.is_standing
+    assert (controller.interval, controller.bound) != (0.1, 0.2)
+    controller.after_fork()
+    assert not controller.is_standing
+    assert (controller.interval, controller.bound) == (0.1, 0.2)
+
+
+moments = st.lists(st.tuples(st.floats(-1, 5), st.floats(0, 100), st.floats(0, 1000)), max_size=200)
+
+
+@given(moments=moments, target=st.floats(1e-4, 10), interval=st.floats(1e-3, 10))
+def test_bound_and_interval_keep_within_their_bounds(
+    moments: list[tuple[float, float, float]], target: float, interval: float
+) -> None:
+    """Whatever the clock does, however long requests take; and nothing is divided by zero."""
+    clock = Clock()
+    service = 0.0
+    controller = Controller(
+        target=target, interval=interval, clock=clock, service_time=lambda: service
+    )
+    longest = 0.0
+    for passed, delay, service in moments:
+        longest = max(longest, service)
+        clock.now += passed
+        overdue = controller.is_overdue(delay)
+        assert interval <= controller.interval <= 10 * interval
+        assert 0 < controller.bound <= max(20 * interval, 10 * longest)
+        assert overdue <= (controller.is_standing and delay > controller.bound)

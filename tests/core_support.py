@@ -1,0 +1,76 @@
+"""What the tests of the limiter share."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.shedder import WELCOME
+from flask_concurrency_guard.core.shedder import Verdict
+
+
+class Clock:
+    """Time that passes when told to."""
+
+    def __init__(self, now: float = 100.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Waiter(threading.Thread):
+    """Acquires in a thread of its own; `queued` is set once it stands in the line."""
+
+    def __init__(
+        self,
+        limiter: Limiter,
+        then: Callable[[Lease], object] = bool,
+        verdict: Verdict = WELCOME,
+    ) -> None:
+        super().__init__(daemon=True)
+        self.limiter = limiter
+        self.then = then
+        self.verdict = verdict
+        self.outcome: Lease | Rejection | None = None
+        before = limiter.snapshot().queued
+        self.start()
+        wait_until(lambda: limiter.snapshot().queued > before or not self.is_alive())
+
+    def run(self) -> None:
+        self.outcome = self.limiter.acquire(verdict=self.verdict)
+        if isinstance(self.outcome, Lease):
+            self.then(self.outcome)
+
+    def result(self) -> Lease | Rejection | None:
+        self.join(10)
+        assert not self.is_alive()
+        return self.outcome
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look until `condition` holds; it must not take more than ten seconds."""
+    given_up = threading.Event()
+    timer = threading.Timer(10, given_up.set)
+    timer.start()
+    try:
+        while not condition():
+            assert not given_up.is_set(), "waited for ten seconds"
+            given_up.wait(0.0005)
+    finally:
+        timer.cancel()
+
+
+def lease_of(limiter: Limiter) -> Lease:
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def rejection_of(limiter: Limiter) -> Rejection:
+    rejection = limiter.acquire()
+    assert isinstance(rejection, Rejection)
+    return rejection
