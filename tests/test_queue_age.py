@@ -70,6 +70,14 @@ def test_a_queue_that_stands_is_shed_by_default() -> None:
     )
 
 
+def test_in_shadow_mode_the_same_is_counted_and_nobody_rejected() -> None:
+    app = make_app(TRUST_REQUEST_START=True, MODE="shadow")
+    assert [ask(app, 3).status_code for _ in range(5)] == [200] * 5
+    snapshot = app.extensions["concurrency_guard"].guard.snapshot(app)
+    assert snapshot.rejected["overload"] == 3
+    assert snapshot.admitted == 5
+
+
 def test_error_handlers_see_the_new_reasons() -> None:
     app = make_app(MAX_AGE=2, TRUST_REQUEST_START=True, REJECT_VIA="flask")
     response = ask(app, 3)

@@ -38,7 +38,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if options.draw:
-            show(load_results(options.out), options.out)
+            show(load_results(options.out), options)
             return 0
         if complaint := complain():
             raise ServerFailed(complaint)
@@ -91,16 +91,26 @@ def finish(results: Results, out: Path) -> None:
     """Save and draw what there is."""
     results.save(out)
     if any(group.runs for group in results.groups):
-        files = [*draw(results, out), write_summary(results, out)]
-        print(f"\n{LEGEND}\n\n" + "\n".join(map(str, files)))
+        sum_up(results, out)
 
 
-def show(results: Results, out: Path) -> None:
-    """Print and draw what was measured before."""
+def sum_up(results: Results, out: Path) -> None:
+    """Draw the pictures and write the summary."""
+    files = [*draw(results, out), write_summary(results, out)]
+    print(f"\n{LEGEND}\n\n" + "\n".join(map(str, files)))
+
+
+def show(results: Results, options: Options) -> None:
+    """Print and draw what was measured before, as far as it is asked for."""
+    results.groups = [
+        group
+        for group in results.groups
+        if group.runs and group.server in options.servers and group.view in options.views
+    ]
     print_setting(results)
     for group in results.groups:
         print(f"\n{table(group)}")
-    finish(results, out)
+    sum_up(results, options.out)
 
 
 def setting(options: Options) -> dict[str, object]:

@@ -24,6 +24,9 @@ PANEL = (3.15, 2.0)
 HEAD = 1.05
 FOOT = 0.75
 LEAST_WIDTH = 5.9
+LEGEND_LINE = 0.2
+LETTER = 0.078
+HANDLE = 0.62
 """Inches, all of these."""
 
 Panel = Callable[[Axes, Group, Sequence[str]], None]
@@ -92,11 +95,13 @@ def _figure(picture: Picture) -> Figure:
     columns = min(3, len(servers)) if len(views) == 1 else len(views)
     rows = -(-len(groups) // columns) if len(views) == 1 else len(servers)
     wide = max(columns * PANEL[0] + 0.35, LEAST_WIDTH)
-    high = rows * PANEL[1] + HEAD + FOOT
+    abreast = _abreast(variants, wide)
+    head = HEAD + (-(-len(variants) // abreast) - 1) * LEGEND_LINE
+    high = rows * PANEL[1] + head + FOOT
     figure = Figure((wide, high))
     grid = figure.add_gridspec(
         rows, columns, left=0.62 / wide, right=1 - 0.2 / wide,
-        top=1 - (HEAD + 0.1) / high, bottom=FOOT / high, hspace=0.42, wspace=0.12,
+        top=1 - (head + 0.1) / high, bottom=FOOT / high, hspace=0.42, wspace=0.12,
     )  # fmt: skip
     for place, group in enumerate(groups):
         row, column = divmod(place, columns)
@@ -105,11 +110,17 @@ def _figure(picture: Picture) -> Figure:
         axes = figure.add_subplot(grid[row, column])
         picture.panel(axes, group, variants)
         axes.tick_params(labelleft=column == 0)
-    _words(figure, picture, variants)
+    _words(figure, picture, variants, abreast)
     return figure
 
 
-def _words(figure: Figure, picture: Picture, variants: Sequence[str]) -> None:
+def _abreast(variants: Sequence[str], wide: float) -> int:
+    """Return how many names of variants have room beside each other."""
+    widest = max(map(len, variants)) * LETTER + HANDLE
+    return min(len(variants), max(int(wide / widest), 1))
+
+
+def _words(figure: Figure, picture: Picture, variants: Sequence[str], abreast: int) -> None:
     wide, high = figure.get_size_inches()
     left = 0.2 / wide
     figure.text(left, 1 - 0.3 / high, picture.title, fontsize=13, fontweight="bold", color=INK)
@@ -122,7 +133,7 @@ def _words(figure: Figure, picture: Picture, variants: Sequence[str]) -> None:
     figure.legend(
         handles=handles, loc="upper left", frameon=False,
         bbox_to_anchor=(left - 0.03 / wide, 1 - 0.64 / high),
-        ncols=len(handles), borderaxespad=0, borderpad=0.2, fontsize=9, labelcolor=INK,
+        ncols=abreast, borderaxespad=0, borderpad=0.2, fontsize=9, labelcolor=INK,
         handlelength=1.8, columnspacing=1.6,
     )  # fmt: skip
     figure.text(left, 0.16 / high, "; ".join(picture.notes), fontsize=8, color=FAINT)

@@ -16,6 +16,17 @@ TARGET = 0.02
 INTERVAL = 0.1
 """Seconds, both; the defaults of the guard."""
 
+LONGEST = 10
+"""How many times as long an interval gets where requests are slow."""
+
+
+def stretched(interval: float, service_time: float) -> float:
+    """Return how long an interval lasts where requests take `service_time`; seconds, all of them.
+
+    What is served within the time that one request takes is a burst.
+    """
+    return min(max(interval, service_time), LONGEST * interval)
+
 
 class CoDel:
     """Controlled delay, in the form that folly has for requests.
@@ -52,8 +63,11 @@ class CoDel:
         self.is_standing = False
         """Whether the queue stood in the interval before this one."""
         self._lock = threading.Lock()
-        self._least: float | None = None
         self._end = self._clock()
+        # Of this interval, as all that follows.
+        self._least: float | None = None
+        self._served = 0
+        self._overdue = 0
 
     @property
     def load(self) -> float:
@@ -66,20 +80,21 @@ class CoDel:
         :param delay: in seconds.
         """
         with self._lock:
-            return self._judge(delay)
-
-    def _judge(self, delay: float) -> bool:
-        if self._least is None:
-            self._least = delay
+            now = self._clock()
+            if self._least is None or now > self._end:
+                if self._least is not None:
+                    self._begin_interval(self._least)
+                    self._end = now + self.interval
+                self._least = delay
+                self._served, self._overdue = 1, 0
+                return False
+            if delay < self._least:
+                self._least = delay
+            if self.is_standing and delay > self.bound:
+                self._overdue += 1
+                return True
+            self._served += 1
             return False
-        now = self._clock()
-        if now > self._end:
-            self._begin_interval(self._least)
-            self._end = now + self.interval
-            self._least = delay
-            return False
-        self._least = min(self._least, delay)
-        return self.is_standing and delay > self.bound
 
     def _begin_interval(self, least: float) -> None:
         """Draw the conclusions.

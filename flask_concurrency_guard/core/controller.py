@@ -8,6 +8,7 @@ from collections.abc import Callable
 from .codel import INTERVAL
 from .codel import TARGET
 from .codel import CoDel
+from .codel import stretched
 
 EXCESS = 0.1
 """From which share of overdue requests on it doesn't matter any more which ones are served."""
@@ -24,9 +25,6 @@ ago. Where it is only a little more, chance alone lets now many come and now non
 finds nobody to serve if the many were sent away.
 """
 
-LONGEST = 10
-"""How many times as long as configured an interval gets where views are slow."""
-
 
 class Controller(CoDel):
     """CoDel, with a bound and an interval that follow from what happens.
@@ -36,8 +34,8 @@ class Controller(CoDel):
     interval. Where much more comes, the queue never gets empty, however short; so the bound goes
     down as long as many are overdue, and those who are served are served at once.
 
-    What is long depends on the views. A burst that is served within the time that one request
-    takes is no overload, so an interval lasts for at least as long.
+    What is long depends on the views, so an interval lasts for at least as long as a request
+    takes, within reason; and so does the bound.
 
     :param target: how long the least delay of an interval may be, in seconds; also half of the
         shortest bound.
@@ -62,16 +60,6 @@ class Controller(CoDel):
         super().after_fork()
         self.interval = self._shortest_interval
         self.bound = 2 * self.interval
-        self._served = 0
-        self._overdue = 0
-
-    def _judge(self, delay: float) -> bool:
-        is_overdue = super()._judge(delay)
-        if is_overdue:
-            self._overdue += 1
-        else:
-            self._served += 1
-        return is_overdue
 
     def _begin_interval(self, least: float) -> None:
         super()._begin_interval(least)
@@ -79,10 +67,7 @@ class Controller(CoDel):
         service_time = self._service_time()
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
         each = min(self.interval / self._served, service_time)
-        self._served = self._overdue = 0
-        self.interval = min(
-            max(service_time, self._shortest_interval), LONGEST * self._shortest_interval
-        )
+        self.interval = stretched(self._shortest_interval, service_time)
         if self.is_standing and excess > EXCESS:
             self.bound *= STEP
         elif excess <= EXCESS / 2:

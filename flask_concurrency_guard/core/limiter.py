@@ -39,7 +39,7 @@ _ENFORCE = Mode.ENFORCE
 _OFF = Mode.OFF
 
 _WEIGHT = 0.1  # of each new lease in the mean time that leases are held
-_SAMPLE = 16  # One of so many is measured as long as there is room.
+_SAMPLE = 16  # One of about so many is measured as long as there is room, and the first.
 
 
 class Limiter:
@@ -300,7 +300,7 @@ class Limiter:
         return Reason.QUEUE_FULL
 
     def _queue(self, lease: Lease, verdict: Verdict) -> None:
-        longest = min(self.max_wait, self._line.longest_wait(self._per_place()))
+        longest = min(self.max_wait, self._line.longest_wait(self.limit))
         if longest < verdict.max_wait:
             verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
         lease._verdict = verdict
@@ -308,7 +308,7 @@ class Limiter:
 
     def _push_out(self) -> bool:
         """Let who has waited longest make room for one who comes now. Return whether it has to."""
-        lease = self._line.push_out(self._per_place())
+        lease = self._line.push_out(self.limit)
         if lease is None:
             return False
         lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
@@ -316,9 +316,6 @@ class Limiter:
             lease._released = True
             lease._wakeup.release()
         return True
-
-    def _per_place(self) -> float:
-        return self.mean_held / self.limit
 
     def _has_room(self) -> bool:
         # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
@@ -360,11 +357,13 @@ class Limiter:
             return  # Admitted in the process that forked this one.
         if (
             self.in_flight >= self.limit
+            or not self.mean_held
             or not self._admitted % _SAMPLE
             or self.on_release is not None
         ):
             lease.held = held = self._clock() - lease.started
             self.mean_held += (held - self.mean_held) * (_WEIGHT if self.mean_held else 1.0)
+            self._line.service_time = self.mean_held
         self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1

@@ -9,6 +9,8 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING
 
+from .codel import stretched
+
 if TYPE_CHECKING:
     from .lease import Lease
 
@@ -37,10 +39,10 @@ so many there is no place in time.
 class Line:
     """Leases that wait for a place. The limiter guards it with its lock.
 
-    It stands when it has not been empty for an interval: then it is not a burst that is served in
-    a moment, but more than can be served. First come, first served would make everybody wait for
-    as long as one may. So who comes last goes first then, if it is adaptive, and nobody waits who
-    won't be served soon.
+    It stands when it has not been empty for an interval, or for as long as leases are held if that
+    is longer: then it is not a burst that is served in a moment, but more than can be served.
+    First come, first served would make everybody wait for as long as one may. So who comes last
+    goes first then, if it is adaptive, and nobody waits who won't be served soon.
 
     Source: Facebook's adaptive LIFO with CoDel, in Maurer, "Fail at Scale", ACM Queue 13(8), 2015.
 
@@ -62,8 +64,13 @@ class Line:
         self._target = target
         self._interval = interval
         self._clock = clock
+        self.service_time = 0.0
+        """How long leases are held in the mean, in seconds; 0 as long as nobody knows, and then no
+        line stands. The limiter tells."""
         self._waiting: deque[Lease] = deque()
         self._began = inf
+        # When somebody had a turn; or the line began.
+        self._moved = inf
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -74,7 +81,9 @@ class Line:
     @property
     def is_standing(self) -> bool:
         """Whether it has not been empty for an interval, nor is now."""
-        return bool(self._waiting) and self._clock() - self._began >= self._interval
+        if not self._waiting or not self.service_time:
+            return False
+        return self._clock() - self._began >= stretched(self._interval, self.service_time)
 
     def has_room(self, longest: int) -> bool:
         """Return whether one more may wait.
@@ -84,12 +93,16 @@ class Line:
         number = len(self._waiting)
         return number < longest and (number < PLACES or not self._is_short)
 
-    def longest_wait(self, per_place: float) -> float:
+    def longest_wait(self, limit: int) -> float:
         """Return how long one who comes now may wait, in seconds; infinity for no bound.
 
-        :param per_place: after how many seconds a place comes free in the mean.
+        :param limit: how many places there are.
         """
-        return max(self._target, PLACES * per_place) if self._is_short else inf
+        if not self._is_short:
+            return inf
+        # The mean says nothing of views that are slower than those before.
+        per_place = max(self.service_time / limit, self._clock() - self._moved)
+        return max(self._target, PLACES * per_place)
 
     @property
     def _is_short(self) -> bool:
@@ -98,23 +111,24 @@ class Line:
     def append(self, lease: Lease) -> None:
         """Let one more wait."""
         if not self._waiting:
-            self._began = self._clock()
+            self._began = self._moved = self._clock()
         self._waiting.append(lease)
 
     def pop(self) -> Lease:
         """Take out whose turn it is."""
         newest_first = self._order is Order.LIFO or self._is_short
+        self._moved = self._clock()
         return self._waiting.pop() if newest_first else self._waiting.popleft()
 
-    def push_out(self, per_place: float) -> Lease | None:
+    def push_out(self, limit: int) -> Lease | None:
         """Take out who has waited longest, if that one has to make room for one who comes now.
 
-        :param per_place: as for `longest_wait`.
+        :param limit: as for `longest_wait`.
         """
         if not self._waiting:
             return None
         waited = self._clock() - self._waiting[0].started
-        if self._order is Order.LIFO or waited > self.longest_wait(per_place):
+        if self._order is Order.LIFO or waited > self.longest_wait(limit):
             return self._waiting.popleft()
         return None
 

@@ -18,12 +18,14 @@ from flask_concurrency_guard.core.line import Order
 TARGET, INTERVAL = 0.02, 0.1
 
 
-def make(order: str, clock: Clock) -> Line:
-    return Line(Order(order), target=TARGET, interval=INTERVAL, clock=clock)
+def make(order: str, clock: Clock, service_time: float = 0.001) -> Line:
+    line = Line(Order(order), target=TARGET, interval=INTERVAL, clock=clock)
+    line.service_time = service_time
+    return line
 
 
-def leases(number: int) -> list[Lease]:
-    limiter = Limiter(number)
+def leases(number: int, clock: Clock) -> list[Lease]:
+    limiter = Limiter(number, clock=clock)
     return [lease_of(limiter) for _ in range(number)]
 
 
@@ -46,7 +48,7 @@ def end(waiting: list[Lease]) -> None:
 def test_whose_turn_it_is(order: str, waited: float, turns: list[int]) -> None:
     clock = Clock()
     line = make(order, clock)
-    waiting = leases(3)
+    waiting = leases(3, clock)
     for lease in waiting:
         line.append(lease)
     clock.now += waited
@@ -58,7 +60,7 @@ def test_a_line_stands_when_it_was_not_empty_for_an_interval() -> None:
     clock = Clock()
     line = make("adaptive", clock)
     assert not line.is_standing
-    waiting = leases(3)
+    waiting = leases(3, clock)
     for lease in waiting:
         line.append(lease)
         clock.now += 0.04
@@ -74,27 +76,71 @@ def test_a_line_stands_when_it_was_not_empty_for_an_interval() -> None:
 
 
 @pytest.mark.parametrize(
-    ("order", "waited", "per_place", "longest"),
+    ("service_time", "waited", "stands"),
     [
-        ("adaptive", 0.11, 0.0, TARGET),
-        ("adaptive", 0.11, 0.001, TARGET),
-        ("adaptive", 0.11, 0.1, PLACES * 0.1),
-        ("adaptive", 0.09, 0.1, float("inf")),
-        ("fifo", 0.11, 0.1, float("inf")),
-        ("lifo", 0.11, 0.1, float("inf")),
+        (0.0, 99.0, False),
+        (0.001, 0.09, False),
+        (0.001, 0.11, True),
+        (0.5, 0.49, False),
+        (0.5, 0.51, True),
+        (60.0, 0.99, False),
+        (60.0, 1.01, True),
     ],
 )
-def test_how_long_who_comes_now_may_wait(
-    order: str, waited: float, per_place: float, longest: float
+def test_where_leases_are_held_for_long_a_line_stands_later(
+    service_time: float, waited: float, stands: bool
 ) -> None:
     clock = Clock()
-    line = make(order, clock)
-    (lease,) = leases(1)
-    assert line.longest_wait(per_place) == float("inf")
+    line = make("adaptive", clock, service_time)
+    (lease,) = leases(1, clock)
     line.append(lease)
     clock.now += waited
-    assert line.longest_wait(per_place) == pytest.approx(longest)
+    assert line.is_standing is stands
     lease.release()
+
+
+@pytest.mark.parametrize(
+    ("order", "waited", "service_time", "longest"),
+    [
+        ("adaptive", 0.11, 0.001, TARGET),
+        ("adaptive", 0.51, 0.5, PLACES * 0.05),
+        ("adaptive", 0.49, 0.5, float("inf")),
+        ("fifo", 0.51, 0.5, float("inf")),
+        ("lifo", 0.51, 0.5, float("inf")),
+    ],
+)
+def test_how_long_who_comes_now_may_wait_for_one_of_ten_places(
+    order: str, waited: float, service_time: float, longest: float
+) -> None:
+    clock = Clock()
+    line = make(order, clock, service_time)
+    waiting = leases(2, clock)
+    assert line.longest_wait(10) == float("inf")
+    for lease in waiting:
+        line.append(lease)
+    clock.now += waited
+    line.pop()
+    assert line.longest_wait(10) == pytest.approx(longest)
+    line.clear()
+    end(waiting)
+
+
+def test_one_who_comes_now_may_wait_longer_when_no_place_has_come_free_for_long() -> None:
+    clock = Clock()
+    line = make("adaptive", clock)
+    waiting = leases(4, clock)
+    for lease in waiting:
+        line.append(lease)
+    clock.now += 2
+    assert line.longest_wait(10) == pytest.approx(PLACES * 2)
+    # So nobody has to make room, either.
+    assert not line.has_room(9)
+    assert line.push_out(10) is None
+    line.pop()
+    assert line.longest_wait(10) == pytest.approx(TARGET)
+    assert line.push_out(10) is not None
+    line.clear()
+    end(waiting)
 
 
 class TestInTheLimiter:
@@ -147,43 +193,32 @@ class TestInTheLimiter:
         lease.release()
         waiter.result().release()  # type: ignore[union-attr]
 
-    def test_in_a_line_that_stands_the_wait_is_short(self) -> None:
+    def test_in_a_line_that_stands_few_wait_and_not_for_long(self) -> None:
         clock = Clock()
         limiter = Limiter(1, max_queue=9, max_wait=60, queue_order="adaptive", clock=clock)
         lease = lease_of(limiter)
-        patient = Waiter(limiter)
-        clock.now += 1
-        rejection = limiter.acquire()  # For the target, since nothing is known of leases.
-        assert isinstance(rejection, Rejection)
-        assert rejection.reason == "queue_timeout"
-        assert patient.is_alive()
-        lease.release()
-        patient.result().release()  # type: ignore[union-attr]
-        assert limiter.snapshot().in_flight == 0
-
-    def test_in_a_line_that_stands_few_wait(self) -> None:
-        clock = Clock()
-        limiter = Limiter(1, max_queue=9, max_wait=60, queue_order="adaptive", clock=clock)
+        clock.now += 0.001
+        lease.release()  # That is how long a lease is held.
         lease = lease_of(limiter)
-        clock.now += 100
-        lease.release()  # So a place takes 100 seconds to come free.
-        lease = lease_of(limiter)
-        waiters = [Waiter(limiter) for _ in range(PLACES)]
+        waiters = [Waiter(limiter) for _ in range(PLACES + 1)]
         clock.now += 1
         rejection = limiter.acquire()
         assert isinstance(rejection, Rejection)
         assert (rejection.reason, rejection.queue_time) == ("queue_full", 0)
-        # Nobody has to make room as long as there may be a place for everybody.
-        assert all(waiter.is_alive() for waiter in waiters)
-        clock.now += PLACES * 100
-        newest = threading.Thread(target=lambda: limiter.acquire().release())  # type: ignore[union-attr]
-        newest.start()
-        rejection = waiters[0].result()
-        assert isinstance(rejection, Rejection)
-        assert (rejection.reason, rejection.queue_time) == ("queue_full", 1 + PLACES * 100)
+        # Somebody has a turn, the newest.
+        lease.release()
+        lease = waiters.pop().result()  # type: ignore[assignment]
+        assert isinstance(lease, Lease)
+        # Now one may wait for so long, while who has waited longest makes room.
+        assert limiter._line.longest_wait(1) == pytest.approx(PLACES * limiter.mean_held)
+        newest = limiter.acquire()
+        assert isinstance(newest, Rejection)
+        assert newest.reason == "queue_timeout"
+        pushed_out = waiters.pop(0).result()
+        assert isinstance(pushed_out, Rejection)
+        assert (pushed_out.reason, pushed_out.queue_time) == ("queue_full", 1)
         limiter.set_mode("off")
-        newest.join(10)
-        for held in [lease, *(waiter.result() for waiter in waiters[1:])]:
+        for held in [lease, *(waiter.result() for waiter in waiters)]:
             held.release()  # type: ignore[union-attr]
         assert limiter.snapshot().in_flight == 0
 
