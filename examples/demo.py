@@ -93,6 +93,7 @@ def guard_settings(options: argparse.Namespace) -> dict[str, str]:
     """
     return {
         "FLASK_CONCURRENCY_GUARD_LIMIT": str(options.limit),
+        "FLASK_CONCURRENCY_GUARD_MAX_QUEUE": str(options.limit),
         "FLASK_CONCURRENCY_GUARD_MAX_WAIT": str(2 * options.sleep + 1),
     }
 

@@ -29,6 +29,8 @@ from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
 from .wsgi.middleware import GuardMiddleware
 from .wsgi.rejections import ProblemAnswer
+from .wsgi.servers import find_server
+from .wsgi.servers import line_for
 from .wsgi.servers import warn_if_unreachable
 
 if TYPE_CHECKING:
@@ -211,8 +213,10 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         middleware.is_exempt = find_exemptions(get_app(), get_app, settings.exempt)
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if warning.acquire(blocking=False):
+            server = find_server(environ)
+            limiter.least_queue = line_for(limiter.limit, server)
             if not middleware.sheds_by_age(environ):
-                warn_if_unreachable(limiter, environ)
+                warn_if_unreachable(limiter, server)
             if settings.json_backend is not None:
                 json.report_patches()
 

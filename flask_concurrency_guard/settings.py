@@ -252,8 +252,9 @@ SETTINGS = (
         "CONCURRENCY_GUARD_MAX_QUEUE",
         None,
         _optional(_integer(0)),
-        "an integer of at least 0, or None for as many as the limit",
-        "How many requests may wait for a place; 0 for none, `None` for as many as the limit.",
+        "an integer of at least 0, or None to leave it to the guard",
+        "How many requests may wait for a place; 0 for none, `None` for as many as the limit, or "
+        "up to 32 where half of the server's threads stay free.",
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_WAIT",

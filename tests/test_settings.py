@@ -143,7 +143,7 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
         (
             "MAX_QUEUE",
             -1,
-            "must be an integer of at least 0, or None for as many as the limit, got -1.",
+            "must be an integer of at least 0, or None to leave it to the guard, got -1.",
         ),
         ("MAX_WAIT", -0.1, "must be a number of seconds of at least 0, got -0.1."),
         ("MAX_WAIT", "1s", "must be a number of seconds of at least 0, got '1s'."),

@@ -30,9 +30,9 @@ class Controller(CoDel):
     """CoDel, with a bound and an interval that follow from what happens.
 
     Where a little more comes than can be served, a short queue costs capacity: it is empty by
-    chance again and again, and then a thread has nothing to do. There the bound is long, twice the
-    interval. Where much more comes, the queue never gets empty, however short; so the bound goes
-    down as long as many are overdue, and those who are served are served at once.
+    chance again and again, and then a thread has nothing to do. So the bound is long there, four
+    times the interval. Where much more comes, the queue never gets empty, however short; so the
+    bound goes down as long as many are overdue, and those who are served are served at once.
 
     What is long depends on the views, so an interval lasts for at least as long as a request
     takes, within reason; and so does the bound.
@@ -59,7 +59,7 @@ class Controller(CoDel):
     def after_fork(self) -> None:
         super().after_fork()
         self.interval = self._shortest_interval
-        self.bound = 2 * self.interval
+        self.bound = 4 * self.interval
 
     def _begin_interval(self, least: float) -> None:
         super()._begin_interval(least)
@@ -73,5 +73,5 @@ class Controller(CoDel):
         elif excess <= EXCESS / 2:
             self.bound /= STEP
         shortest = max(2 * self.target, FEW * each)
-        longest = max(2 * self.interval, MANY * each)
+        longest = max(4 * self.interval, MANY * each)
         self.bound = min(max(self.bound, shortest), longest)

@@ -86,6 +86,8 @@ class Limiter:
         """Called with each lease after it was given back. May be changed while serving."""
         self.on_full: Callable[[], object] | None = None
         """Called when the limit is reached, before that is held against a request."""
+        self.least_queue = 0
+        """How many may wait, if the limit is less, and it isn't said how many may."""
         self._max_queue = max_queue
         self._retry_after = retry_after
         self._clock = clock
@@ -292,12 +294,15 @@ class Limiter:
 
     def _refusal(self) -> Reason | None:
         """Return why nobody may wait any more, if so. Make room in the line where that will do."""
-        max_queue = self.limit if self._max_queue is None else self._max_queue
+        max_queue = self._max_queue
+        if max_queue is None:
+            max_queue = max(self.limit, self.least_queue)
         if max_queue == 0 or self.max_wait == 0:
             return Reason.LIMIT
-        if self._line.has_room(max_queue) or self._push_out():
-            return None
-        return Reason.QUEUE_FULL
+        has_room, pushed_out = self._line.make_room(max_queue, self.limit)
+        if pushed_out is not None:
+            self._push_out(pushed_out)
+        return None if has_room else Reason.QUEUE_FULL
 
     def _queue(self, lease: Lease, verdict: Verdict) -> None:
         longest = min(self.max_wait, self._line.longest_wait(self.limit))
@@ -306,16 +311,11 @@ class Limiter:
         lease._verdict = verdict
         self._line.append(lease)
 
-    def _push_out(self) -> bool:
-        """Let who has waited longest make room for one who comes now. Return whether it has to."""
-        lease = self._line.push_out(self.limit)
-        if lease is None:
-            return False
+    def _push_out(self, lease: Lease) -> None:
         lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
         if lease._wakeup is not None:
             lease._released = True
             lease._wakeup.release()
-        return True
 
     def _has_room(self) -> bool:
         # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.

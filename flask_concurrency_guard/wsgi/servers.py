@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flask_concurrency_guard")
 
+LINE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Server:
@@ -31,9 +33,17 @@ class Server:
     """What to change to have more."""
 
 
-def warn_if_unreachable(limiter: Limiter, environ: WSGIEnvironment) -> None:
+def line_for(limit: int, server: Server | None) -> int:
+    """Return how many may wait where nobody has said so.
+
+    Enough for the chances of a load that can just be served; but half of the threads stay free,
+    for those who are turned away.
+    """
+    return LINE if server is None else max(min(LINE, server.threads // 2 - limit), 0)
+
+
+def warn_if_unreachable(limiter: Limiter, server: Server | None) -> None:
     """Log once if the server never brings enough requests at once for the limit to matter."""
-    server = find_server(environ)
     if server is None or limiter.limit < server.threads:
         return
     if server.threads == 1:

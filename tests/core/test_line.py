@@ -1,6 +1,14 @@
 from __future__ import annotations
 
+import heapq
+import random
 import threading
+from collections import deque
+from dataclasses import dataclass
+from dataclasses import field
+from itertools import count
+from typing import Any
+from typing import cast
 
 import pytest
 from core_support import Clock
@@ -11,7 +19,7 @@ from core_support import wait_until
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
-from flask_concurrency_guard.core.line import PLACES
+from flask_concurrency_guard.core.line import FEW
 from flask_concurrency_guard.core.line import Line
 from flask_concurrency_guard.core.line import Order
 
@@ -24,123 +32,257 @@ def make(order: str, clock: Clock, service_time: float = 0.001) -> Line:
     return line
 
 
-def leases(number: int, clock: Clock) -> list[Lease]:
-    limiter = Limiter(number, clock=clock)
-    return [lease_of(limiter) for _ in range(number)]
+@dataclass(eq=False)
+class Request:
+    """What a line needs to know of a lease."""
+
+    started: float
+    waits: bool = True
 
 
-def end(waiting: list[Lease]) -> None:
-    for lease in waiting:
-        lease.release()
+def request(clock: Clock) -> Lease:
+    return cast("Lease", Request(clock.now))
 
 
 @pytest.mark.parametrize(
-    ("order", "waited", "turns"),
-    [
-        ("fifo", 0.0, [0, 1, 2]),
-        ("fifo", 99.0, [0, 1, 2]),
-        ("lifo", 0.0, [2, 1, 0]),
-        ("lifo", 99.0, [2, 1, 0]),
-        ("adaptive", 0.09, [0, 1, 2]),
-        ("adaptive", 0.11, [2, 1, 0]),
-    ],
+    ("order", "turns"), [("fifo", [0, 1, 2]), ("lifo", [2, 1, 0]), ("adaptive", [0, 1, 2])]
 )
-def test_whose_turn_it_is(order: str, waited: float, turns: list[int]) -> None:
+def test_whose_turn_it_is(order: str, turns: list[int]) -> None:
     clock = Clock()
     line = make(order, clock)
-    waiting = leases(3, clock)
+    waiting = [request(clock) for _ in range(3)]
     for lease in waiting:
         line.append(lease)
-    clock.now += waited
-    assert [waiting.index(line.pop()) for _ in range(3)] == turns
-    end(waiting)
-
-
-def test_a_line_stands_when_it_was_not_empty_for_an_interval() -> None:
-    clock = Clock()
-    line = make("adaptive", clock)
-    assert not line.is_standing
-    waiting = leases(3, clock)
-    for lease in waiting:
-        line.append(lease)
-        clock.now += 0.04
-    assert line.is_standing
-    for _ in waiting:
-        line.pop()
     clock.now += 99
-    assert not line.is_standing
-    line.append(waiting[0])
-    assert not line.is_standing
-    line.clear()
-    end(waiting)
+    assert [waiting.index(line.pop()) for _ in range(3)] == turns
 
 
-@pytest.mark.parametrize(
-    ("service_time", "waited", "stands"),
-    [
-        (0.0, 99.0, False),
-        (0.001, 0.09, False),
-        (0.001, 0.11, True),
-        (0.5, 0.49, False),
-        (0.5, 0.51, True),
-        (60.0, 0.99, False),
-        (60.0, 1.01, True),
-    ],
-)
-def test_where_leases_are_held_for_long_a_line_stands_later(
-    service_time: float, waited: float, stands: bool
-) -> None:
+@dataclass
+class Crowd:
+    """Those who come to a line of one lease that is given on now and then."""
+
+    clock: Clock
+    line: Line
+    waiting: deque[Lease] = field(default_factory=deque)
+
+    def come(self, times: int, room: int, every: float = 0.01) -> list[bool]:
+        """Let so many come; keep the line at `room` who wait, all others find it full."""
+        found_room = []
+        for _ in range(times):
+            self.clock.now += every
+            has_room, pushed_out = self.line.make_room(room, limit=1)
+            found_room.append(has_room)
+            if has_room:
+                if pushed_out is not None:
+                    self.waiting.remove(pushed_out)
+                self.waiting.append(request(self.clock))
+                self.line.append(self.waiting[-1])
+        return found_room
+
+
+@pytest.fixture
+def crowd() -> Crowd:
     clock = Clock()
-    line = make("adaptive", clock, service_time)
-    (lease,) = leases(1, clock)
-    line.append(lease)
-    clock.now += waited
-    assert line.is_standing is stands
-    lease.release()
+    return Crowd(clock, make("adaptive", clock))
 
 
-@pytest.mark.parametrize(
-    ("order", "waited", "service_time", "longest"),
-    [
-        ("adaptive", 0.11, 0.001, TARGET),
-        ("adaptive", 0.51, 0.5, PLACES * 0.05),
-        ("adaptive", 0.49, 0.5, float("inf")),
-        ("fifo", 0.51, 0.5, float("inf")),
-        ("lifo", 0.51, 0.5, float("inf")),
-    ],
-)
-def test_how_long_who_comes_now_may_wait_for_one_of_ten_places(
-    order: str, waited: float, service_time: float, longest: float
-) -> None:
-    clock = Clock()
-    line = make(order, clock, service_time)
-    waiting = leases(2, clock)
-    assert line.longest_wait(10) == float("inf")
-    for lease in waiting:
-        line.append(lease)
-    clock.now += waited
+def test_it_is_a_rush_when_many_are_refused_while_the_line_is_not_empty(crowd: Crowd) -> None:
+    assert crowd.come(8, room=8) == [True] * 8
+    assert not crowd.line.is_rush
+    crowd.come(30, room=8)
+    assert crowd.line.is_rush
+    assert crowd.line.is_newest_first
+    assert crowd.line.pop() is crowd.waiting.pop()
+
+
+def test_few_refusals_are_no_rush(crowd: Crowd) -> None:
+    for _ in range(50):
+        crowd.come(9, room=1000)
+        crowd.come(1, room=0)
+        assert not crowd.line.is_rush
+
+
+def test_a_line_that_gets_empty_is_no_rush(crowd: Crowd) -> None:
+    for _ in range(30):
+        crowd.come(5, room=2)
+        while len(crowd.line):
+            crowd.line.pop()
+        crowd.waiting.clear()
+        assert not crowd.line.is_rush
+
+
+def test_a_rush_is_over_when_few_are_refused(crowd: Crowd) -> None:
+    crowd.come(30, room=8)
+    assert crowd.line.is_rush
+    while len(crowd.line):
+        crowd.line.pop()
+    crowd.waiting.clear()
+    for _ in range(12):
+        crowd.come(2, room=99)
+        crowd.line.pop()
+        crowd.line.pop()
+    assert not crowd.line.is_rush
+    assert not crowd.line.is_newest_first
+
+
+def test_a_rush_is_over_when_nobody_comes(crowd: Crowd) -> None:
+    crowd.come(30, room=8)
+    assert crowd.line.is_rush
+    crowd.clock.now += 60
+    crowd.come(1, room=99)
+    assert not crowd.line.is_rush
+
+
+def test_as_long_as_nobody_knows_how_long_leases_are_held_there_is_no_rush(crowd: Crowd) -> None:
+    crowd.line.service_time = 0.0
+    crowd.come(300, room=8)
+    assert not crowd.line.is_rush
+
+
+def test_where_leases_are_held_for_long_a_rush_takes_longer_to_tell(crowd: Crowd) -> None:
+    crowd.line.service_time = 0.5
+    crowd.come(50, room=8)
+    assert not crowd.line.is_rush
+    crowd.come(60, room=8)
+    assert crowd.line.is_rush
+
+
+def test_in_a_rush_few_wait_and_not_for_long(crowd: Crowd) -> None:
+    line = crowd.line
+    crowd.come(40, room=12)
+    assert len(line) == 12
+    # No place has come free for 0.39 seconds, whatever the mean says.
+    assert line.longest_wait(1) == pytest.approx(0.39 * FEW)
+    assert crowd.come(1, room=12) == [False]
     line.pop()
-    assert line.longest_wait(10) == pytest.approx(longest)
-    line.clear()
-    end(waiting)
-
-
-def test_one_who_comes_now_may_wait_longer_when_no_place_has_come_free_for_long() -> None:
-    clock = Clock()
-    line = make("adaptive", clock)
-    waiting = leases(4, clock)
-    for lease in waiting:
-        line.append(lease)
-    clock.now += 2
-    assert line.longest_wait(10) == pytest.approx(PLACES * 2)
-    # So nobody has to make room, either.
-    assert not line.has_room(9)
-    assert line.push_out(10) is None
+    crowd.waiting.pop()
+    # Now one has. Those who wait have waited for too long, and make room for who comes.
+    assert line.longest_wait(1) == TARGET
+    assert crowd.come(1, room=12) == [True]
+    assert len(line) == 11
+    while len(line) > FEW - 1:
+        line.pop()
+        crowd.waiting.pop()
+    assert crowd.come(1, room=12) == [True]
+    assert len(line) == FEW
+    # As many as there are places, if these are more; for as long as a lease is held.
+    line.service_time = 0.05
+    assert line.make_room(12, limit=FEW + 1) == (True, None)
     line.pop()
-    assert line.longest_wait(10) == pytest.approx(TARGET)
-    assert line.push_out(10) is not None
-    line.clear()
-    end(waiting)
+    assert line.longest_wait(limit=16) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("order", ["fifo", "lifo"])
+def test_other_orders_know_no_rush(order: str) -> None:
+    clock = Clock()
+    line = make(order, clock)
+    crowd = Crowd(clock, line)
+    found_room = crowd.come(300, room=8)
+    assert found_room == ([True] * 300 if order == "lifo" else [True] * 8 + [False] * 292)
+    assert line.longest_wait(1) == float("inf")
+    assert not line.is_rush
+
+
+def serve(
+    order: str,
+    load: float,
+    *,
+    limit: int,
+    longest: int,
+    service: float,
+    seconds: float = 40.0,
+    warm_up: float = 3.0,
+) -> tuple[float, float]:
+    """Let requests come at random to a limit with a line.
+
+    A discrete-event simulation; each lease is held for `service` seconds.
+
+    :param load: how many requests come, in multiples of how many can be served.
+    :param longest: how long the line may be.
+    :return: how busy the places were; the median wait of those who were served, in seconds.
+    """
+    clock = Clock(0.0)
+    line = Line(Order(order), target=TARGET, interval=INTERVAL, clock=clock)
+    line.service_time = service
+    chance = random.Random(1)
+    free = limit
+    waits: list[float] = []
+    numbers = count()
+    events: list[tuple[float, int, str, Request | None]] = []
+
+    def plan(after: float, what: str, who: Request | None = None) -> None:
+        heapq.heappush(events, (clock.now + after, next(numbers), what, who))
+
+    def begin(who: Request) -> None:
+        who.waits = False
+        plan(service, "end")
+        if clock.now > warm_up:
+            waits.append(clock.now - who.started)
+
+    plan(0.0, "come")
+    while events[0][0] < seconds:
+        clock.now, _, what, who = heapq.heappop(events)
+        if what == "come":
+            plan(chance.expovariate(load * limit / service), "come")
+            who = Request(clock.now)
+            if free:
+                free -= 1
+                begin(who)
+                continue
+            has_room, pushed_out = line.make_room(longest, limit)
+            if pushed_out is not None:
+                cast(Request, pushed_out).waits = False
+            if has_room:
+                plan(min(1.0, line.longest_wait(limit)), "give up", who)
+                line.append(cast("Lease", who))
+        elif what == "give up":
+            assert who is not None
+            if who.waits:
+                line.remove(cast("Lease", who))
+                who.waits = False
+        elif len(line):
+            begin(cast(Request, line.pop()))
+        else:
+            free += 1
+    waits.sort()
+    return len(waits) * service / limit / (seconds - warm_up), waits[len(waits) // 2]
+
+
+SHAPES = [
+    pytest.param({"limit": 8, "longest": 32, "service": 0.02}, id="8 of 20 ms, a line of 32"),
+    pytest.param({"limit": 8, "longest": 8, "service": 0.02}, id="8 of 20 ms, a line of 8"),
+    pytest.param({"limit": 32, "longest": 32, "service": 0.2}, id="32 of 200 ms"),
+    pytest.param({"limit": 4, "longest": 16, "service": 0.005}, id="4 of 5 ms"),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("load", [0.5, 0.8])
+def test_below_the_capacity_it_is_first_come_first_served(
+    shape: dict[str, Any], load: float
+) -> None:
+    assert serve("adaptive", load, **shape) == serve("fifo", load, **shape)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("load", [1.0, 1.1, 1.25, 1.5])
+def test_where_it_can_just_be_served_next_to_nothing_is_lost(
+    shape: dict[str, Any], load: float
+) -> None:
+    busy, _ = serve("adaptive", load, **shape)
+    best, _ = serve("fifo", load, **shape)
+    assert busy > best - 0.02
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("load", [2.0, 5.0, 20.0])
+def test_in_a_rush_all_places_are_kept_busy_and_turns_come_at_once(
+    shape: dict[str, Any], load: float
+) -> None:
+    busy, wait = serve("adaptive", load, **shape)
+    _, patient = serve("fifo", load, **shape)
+    assert busy > 0.99
+    assert wait < patient / 3
 
 
 class TestInTheLimiter:
@@ -193,35 +335,6 @@ class TestInTheLimiter:
         lease.release()
         waiter.result().release()  # type: ignore[union-attr]
 
-    def test_in_a_line_that_stands_few_wait_and_not_for_long(self) -> None:
-        clock = Clock()
-        limiter = Limiter(1, max_queue=9, max_wait=60, queue_order="adaptive", clock=clock)
-        lease = lease_of(limiter)
-        clock.now += 0.001
-        lease.release()  # That is how long a lease is held.
-        lease = lease_of(limiter)
-        waiters = [Waiter(limiter) for _ in range(PLACES + 1)]
-        clock.now += 1
-        rejection = limiter.acquire()
-        assert isinstance(rejection, Rejection)
-        assert (rejection.reason, rejection.queue_time) == ("queue_full", 0)
-        # Somebody has a turn, the newest.
-        lease.release()
-        lease = waiters.pop().result()  # type: ignore[assignment]
-        assert isinstance(lease, Lease)
-        # Now one may wait for so long, while who has waited longest makes room.
-        assert limiter._line.longest_wait(1) == pytest.approx(PLACES * limiter.mean_held)
-        newest = limiter.acquire()
-        assert isinstance(newest, Rejection)
-        assert newest.reason == "queue_timeout"
-        pushed_out = waiters.pop(0).result()
-        assert isinstance(pushed_out, Rejection)
-        assert (pushed_out.reason, pushed_out.queue_time) == ("queue_full", 1)
-        limiter.set_mode("off")
-        for held in [lease, *(waiter.result() for waiter in waiters)]:
-            held.release()  # type: ignore[union-attr]
-        assert limiter.snapshot().in_flight == 0
-
     def test_shadow_mode_knows_who_would_have_been_pushed_out(self) -> None:
         clock = Clock()
         limiter = Limiter(1, mode="shadow", max_queue=2, queue_order="lifo", clock=clock)
@@ -241,7 +354,8 @@ class TestInTheLimiter:
         assert limiter.snapshot().queued == 2
         waiting[0].release()
         assert limiter.snapshot().queued == 1
-        end(waiting[1:])
+        for lease in waiting[1:]:
+            lease.release()
         snapshot = limiter.snapshot()
         assert (snapshot.in_flight, snapshot.queued, snapshot.rejected["queue_full"]) == (0, 0, 1)
 
