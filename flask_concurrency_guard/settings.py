@@ -269,7 +269,7 @@ SETTINGS = (
         lambda value: Order(_one_of(*Order)(value)),
         "'fifo', 'lifo' or 'adaptive'",
         "Whose turn it is in the line: `fifo`, who has waited longest; `lifo`, who came last; or "
-        "`adaptive`, the first until the line stands, and then the second.",
+        "`adaptive`, the first, and in a rush the second.",
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_AGE",
