@@ -13,6 +13,9 @@ from .codel import stretched
 EXCESS = 0.1
 """From which share of overdue requests on it doesn't matter any more which ones are served."""
 
+LASTING = 20
+"""After how many intervals a queue that stands is too much, even if nobody is overdue."""
+
 STEP = 0.8
 """By what the bound is multiplied, or divided, from one interval to the next."""
 
@@ -33,6 +36,9 @@ class Controller(CoDel):
     chance again and again, and then a thread has nothing to do. So the bound is long there, four
     times the interval. Where much more comes, the queue never gets empty, however short; so the
     bound goes down as long as many are overdue, and those who are served are served at once.
+
+    A queue that stands for long although nobody is overdue is shed as well. It may be one that
+    can't get longer, since the kernel drops whoever finds it full.
 
     What is long depends on the views, so an interval lasts for at least as long as a request
     takes, within reason; and so does the bound.
@@ -60,6 +66,7 @@ class Controller(CoDel):
         super().after_fork()
         self.interval = self._shortest_interval
         self.bound = 4 * self.interval
+        self._stood = 0
 
     def _begin_interval(self, least: float) -> None:
         super()._begin_interval(least)
@@ -68,7 +75,8 @@ class Controller(CoDel):
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
         each = min(self.interval / self._served, service_time)
         self.interval = stretched(self._shortest_interval, service_time)
-        if self.is_standing and excess > EXCESS:
+        self._stood = self._stood + 1 if self.is_standing else 0
+        if self.is_standing and (excess > EXCESS or self._stood > LASTING):
             self.bound *= STEP
         elif excess <= EXCESS / 2:
             self.bound /= STEP

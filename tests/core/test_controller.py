@@ -102,6 +102,18 @@ def test_who_is_served_in_overload_is_served_soon(load: float) -> None:
     assert outcome.delays[len(outcome.delays) * 99 // 100] < 0.2
 
 
+def test_a_queue_that_stands_for_long_is_shed_however_short() -> None:
+    """One that is full, say: the kernel drops whoever comes, and nobody's delay is ever longer."""
+    clock = Clock(1000.0)
+    controller = Controller(clock=clock, service_time=lambda: 0.02)
+    overdue = []
+    for _ in range(400):
+        clock.now += 0.01
+        overdue.append(controller.is_overdue(0.25))
+    assert not any(overdue[:200])
+    assert overdue[-10:].count(True) >= 9
+
+
 def test_where_views_are_slow_what_is_long_is_longer() -> None:
     clock = Clock()
     service_times = [0.0]
