@@ -19,7 +19,9 @@ from werkzeug.wsgi import ClosingIterator
 from werkzeug.wsgi import FileWrapper
 
 from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard.core.controller import Controller
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.shedder import Shedder
 from flask_concurrency_guard.settings import read_settings
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 from flask_concurrency_guard.wsgi.rejections import ProblemAnswer
@@ -122,7 +124,12 @@ def guarded(app: WSGIApplication, **options: Any) -> GuardMiddleware:
         }
     )
     answer = ProblemAnswer(settings.reject_status)
-    return GuardMiddleware(app, limiter, headers=settings.headers, answer=answer)
+    shedder = Shedder(
+        max_age=settings.max_age,
+        codel=Controller(service_time=lambda: limiter.mean_held),
+        max_wait=settings.max_wait,
+    )
+    return GuardMiddleware(app, limiter, shedder=shedder, headers=settings.headers, answer=answer)
 
 
 def full(middleware: GuardMiddleware) -> GuardMiddleware:

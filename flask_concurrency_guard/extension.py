@@ -15,7 +15,6 @@ from flask import has_app_context
 
 from . import json
 from .core.codel import TARGET
-from .core.codel import CoDel
 from .core.controller import Controller
 from .core.decisions import Snapshot
 from .core.limiter import Limiter
@@ -188,12 +187,7 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
-        shedder=Shedder(
-            max_age=settings.max_age,
-            codel=_controller(settings, limiter),
-            serve_gone=settings.serve_gone,
-            max_wait=settings.max_wait,
-        ),
+        shedder=_shedder(settings, limiter),
         arrivals=Arrivals(
             trust_request_start=settings.trust_request_start,
             deadline_header=settings.deadline_header,
@@ -224,13 +218,19 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     return AppState(guard, settings, limiter, middleware)
 
 
-def _controller(settings: Settings, limiter: Limiter) -> CoDel | None:
-    if settings.codel_target is None:
-        return None
-    return Controller(
-        target=settings.codel_target,
-        interval=settings.codel_interval,
-        service_time=lambda: limiter.mean_held,
+def _shedder(settings: Settings, limiter: Limiter) -> Shedder:
+    controller = None
+    if settings.codel_target is not None:
+        controller = Controller(
+            target=settings.codel_target,
+            interval=settings.codel_interval,
+            service_time=lambda: limiter.mean_held,
+        )
+    return Shedder(
+        max_age=settings.max_age,
+        codel=controller,
+        serve_gone=settings.serve_gone,
+        max_wait=settings.max_wait,
     )
 
 
