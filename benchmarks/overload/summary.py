@@ -27,7 +27,8 @@ def _loads(results: Results) -> list[str]:
     if not runs:
         return []
     *others, own = dict.fromkeys(run.variant for run in runs)
-    rows = _head(["server", "view", "capacity", *(f"{load:g}×" for load in loads), "p50", "p99"])
+    titles = ["server", "view", "capacity", *(f"{load:g}×" for load in loads)]
+    rows = _head([*titles, "of left", "p50", "p99"])
     for group in results.groups:
         found = {
             (cell[0].load, cell[0].variant): cell[0]
@@ -39,14 +40,20 @@ def _loads(results: Results) -> list[str]:
             + f" · **{_goodput(found.get((load, own)))}**"
             for load in loads
         )
-        times = _times(run for (_, variant), run in found.items() if variant == own)
+        mine = [run for (_, variant), run in found.items() if variant == own]
         rate = f"{group.capacity.rate:.0f}/s"
-        rows.append(_row([group.server, group.view, rate, *cells, *times]))
+        rows.append(_row([group.server, group.view, rate, *cells, _of_left(mine), *_times(mine)]))
     return rows
 
 
 def _goodput(run: Run | None) -> str:
     return "-" if run is None else f"{run.of_capacity:.2f}{'' if run.is_valid else '!'}"
+
+
+def _of_left(runs: Iterable[Run]) -> str:
+    """Return the smallest share of what rejections leave, of the runs that are an overload."""
+    shares = [run.of_left for run in runs if run.load > 1 and run.of_left is not None]
+    return f"{min(shares):.2f}" if shares else "-"
 
 
 def _times(runs: Iterable[Run]) -> tuple[str, str]:
