@@ -62,8 +62,8 @@ endif
 help: ## this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
-demo: $(STAMPS)/package ## a real server under load, without and with the guard
-	@$(BIN)/python examples/demo.py
+demo: $(STAMPS)/package $(STAMPS)/group-demo ## a real server under load, without and with the guard
+	@$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(STAMPS)/package $(STAMPS)/group-tests ## all tests, real servers included
 	@$(BIN)/python -m pytest $(ARGS)

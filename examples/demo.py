@@ -22,6 +22,7 @@ from demonstration.screen import Screen
 from demonstration.server import Server
 from demonstration.server import ServerFailed
 from demonstration.server import running_server
+from demonstration.workers import show_workers
 
 _TAGGED = re.compile(r"^\w+ process=\d+ thread=\d+ .*$", re.MULTILINE)
 _BAR = 20
@@ -59,6 +60,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--requests", type=int, default=100, help="how many at once (100)")
     parser.add_argument("--limit", type=int, default=10, help="how many in flight (10)")
     parser.add_argument("--sleep", type=float, default=1.0, help="seconds that each takes (1)")
+    parser.add_argument(
+        "--scope",
+        choices=("process", "host"),
+        default="process",
+        help="'host': show how four gunicorn workers share a limit",
+    )
     options = parser.parse_args()
     if options.requests < 1 or options.limit < 1 or not 0 < options.sleep <= 60:
         parser.error("'--requests' and '--limit' must be at least 1, '--sleep' 60 at most.")
@@ -67,6 +74,9 @@ def read_options() -> argparse.Namespace:
 
 def demonstrate(screen: Screen, options: argparse.Namespace) -> None:
     """Tell the whole story."""
+    if options.scope == "host":
+        show_workers(screen, options.requests, options.limit, options.sleep)
+        return
     screen.say(
         f"{options.requests} clients at once ask for a view that takes {options.sleep:g} s. The"
         " server is Flask's own, which starts a thread for each."

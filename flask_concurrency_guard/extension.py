@@ -6,7 +6,9 @@ import gc
 from dataclasses import dataclass
 from threading import Lock
 from typing import TYPE_CHECKING
+from typing import Literal
 from typing import TypeVar
+from typing import overload
 from weakref import WeakSet
 from weakref import ref
 
@@ -14,18 +16,20 @@ from flask import current_app
 from flask import has_app_context
 
 from . import json
-from .core.codel import TARGET
-from .core.controller import Controller
 from .core.decisions import Snapshot
 from .core.limiter import Limiter
-from .core.shedder import Shedder
+from .core.shared import SharedLimiter
 from .errors import SetupError
 from .exemptions import find_exemptions
 from .exemptions import mark_exempt
+from .limits import make_host_store
+from .limits import make_limiter
+from .limits import make_shedder
 from .settings import Settings
 from .settings import read_settings
 from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
+from .wsgi.display import Display
 from .wsgi.middleware import GuardMiddleware
 from .wsgi.rejections import ProblemAnswer
 from .wsgi.servers import find_server
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
+
+    from .core.host.process import HostSnapshot
 
 T = TypeVar("T")
 
@@ -98,15 +104,35 @@ class ConcurrencyGuard:
         """
         return mark_exempt(view)
 
-    def snapshot(self, app: Flask | None = None) -> Snapshot:
-        """Return the numbers of this process at this instant.
+    @overload
+    def snapshot(
+        self, app: Flask | None = None, *, scope: Literal["process"] = "process"
+    ) -> Snapshot: ...
+
+    @overload
+    def snapshot(self, app: Flask | None = None, *, scope: Literal["host"]) -> HostSnapshot: ...
+
+    def snapshot(
+        self, app: Flask | None = None, *, scope: str = "process"
+    ) -> Snapshot | HostSnapshot:
+        """Return the numbers of this process at this instant, or what all those of the host do.
 
         :param app: the app; the current one, or the only one of this guard, where not given.
+        :param scope: ``"process"`` or ``"host"``.
+        :raises SetupError: the processes of the host share no limit.
         """
-        return self._state(app).middleware.snapshot()
+        state = self._state(app)
+        if scope == "process":
+            return state.middleware.snapshot()
+        if not isinstance(state.limiter, SharedLimiter):
+            raise SetupError(
+                "Only what the processes of a host share can be seen from one of them. Set"
+                " 'CONCURRENCY_GUARD_SCOPE' to 'host'."
+            )
+        return state.limiter.snapshot_of_all()
 
     def set_limit(self, limit: int, app: Flask | None = None) -> None:
-        """Change the limit of this process, at once and without blocking.
+        """Change the limit, at once and without blocking; for all who share it.
 
         A lower limit takes nothing away from who is in flight.
 
@@ -170,16 +196,8 @@ class _WeakApplication:
 
 def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
-    limiter = Limiter(
-        settings.limit,
-        max_queue=settings.max_queue,
-        max_wait=settings.max_wait,
-        queue_order=settings.queue_order,
-        target=settings.codel_target or TARGET,
-        interval=settings.codel_interval,
-        mode=settings.mode,
-        retry_after=settings.retry_after,
-    )
+    store = make_host_store(app, settings) if settings.scope == "host" else None
+    limiter = make_limiter(settings, store)
     limiter.on_full = lambda: _collect_in_tests(get_app())
     wsgi_app: WSGIApplication = app.wsgi_app
     if getattr(wsgi_app, "__self__", None) is app:
@@ -187,7 +205,7 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
-        shedder=_shedder(settings, limiter),
+        shedder=make_shedder(settings, limiter),
         arrivals=Arrivals(
             trust_request_start=settings.trust_request_start,
             deadline_header=settings.deadline_header,
@@ -199,6 +217,7 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
             else ProblemAnswer(settings.reject_status)
         ),
         sender=get_app,
+        display=Display(store) if store is not None else None,
     )
 
     warning = Lock()
@@ -209,29 +228,13 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         if warning.acquire(blocking=False):
             server = find_server(environ)
             limiter.least_queue = line_for(limiter.limit, server)
-            if not middleware.sheds_by_age(environ):
+            if store is None and not middleware.sheds_by_age(environ):
                 warn_if_unreachable(limiter, server)
             if settings.json_backend is not None:
                 json.report_patches()
 
     middleware.on_first = on_first
     return AppState(guard, settings, limiter, middleware)
-
-
-def _shedder(settings: Settings, limiter: Limiter) -> Shedder:
-    controller = None
-    if settings.codel_target is not None:
-        controller = Controller(
-            target=settings.codel_target,
-            interval=settings.codel_interval,
-            service_time=lambda: limiter.mean_held,
-        )
-    return Shedder(
-        max_age=settings.max_age,
-        codel=controller,
-        serve_gone=settings.serve_gone,
-        max_wait=settings.max_wait,
-    )
 
 
 def _attach(app: Flask, state: AppState) -> None:

@@ -11,6 +11,8 @@ import re
 from copy import copy
 from dataclasses import dataclass
 from difflib import get_close_matches
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from wsgiref.util import is_hop_by_hop
@@ -19,6 +21,7 @@ from .core.codel import INTERVAL
 from .core.codel import TARGET
 from .core.decisions import Mode
 from .core.line import Order
+from .core.store import OnStoreError
 from .errors import ConfigurationError
 from .tags import DEFAULT_HEADERS
 from .tags import TAGS
@@ -34,6 +37,7 @@ BY_STYLE = "style"
 """The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
 
@@ -61,6 +65,10 @@ class Settings:
 
     mode: Mode
     limit: int
+    scope: str
+    name: str | None
+    dir: Path | None
+    on_store_error: OnStoreError
     max_queue: int | None
     max_wait: float
     queue_order: Order
@@ -201,6 +209,18 @@ def _request_header(value: Any) -> str:
     return str(value)
 
 
+def _file_name(value: Any) -> str:
+    _require(isinstance(value, str) and _FILE_NAME.fullmatch(value) is not None)
+    return str(value)
+
+
+def _folder(value: Any) -> Path:
+    _require(isinstance(value, str | PathLike))
+    path = Path(value)
+    _require(path.is_absolute(), "it is relative to the folder that a process happens to be in")
+    return path
+
+
 def _paths(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [path.strip() for path in value.split(",") if path.strip()]
@@ -245,8 +265,39 @@ SETTINGS = (
         32,
         _integer(1),
         "a positive integer",
-        "How many requests may be in flight in one process. "
+        "How many requests may be in flight, in one process or wherever `SCOPE` says. "
         "Can be changed while serving, with `guard.set_limit()`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_SCOPE",
+        "process",
+        _one_of("process", "host"),
+        "'process' or 'host'",
+        "Whether each `process` has the limit for itself, or all processes of the `host` share it "
+        "(Linux).",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_NAME",
+        None,
+        _optional(_file_name),
+        "a name of letters, digits, '.', '_' and '-', or None",
+        "What those who share a limit call it; `None` for the app's import name and place.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_DIR",
+        None,
+        _optional(_folder),
+        "the absolute path of a folder, or None",
+        "The folder of the file that processes of a host share; `None` for one of this user's, in "
+        "memory.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ON_STORE_ERROR",
+        "local",
+        lambda value: OnStoreError(_one_of(*OnStoreError)(value)),
+        "'local', 'open' or 'closed'",
+        "While what is shared can't be used: each process has its part of the limit (`local`), "
+        "none (`open`), or admits nobody (`closed`).",
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_QUEUE",

@@ -136,6 +136,22 @@ def test_output_in_a_file_is_plain_and_narrow(output: str) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
+def test_workers_share_the_limit_and_a_killed_one_gives_its_places_back() -> None:
+    options = ["--scope", "host", "--requests", "48", "--limit", "3", "--sleep", "0.5"]
+    shown = subprocess.run([*DEMO, *options], capture_output=True, check=True, text=True).stdout
+    in_flight = re.search(r"^in flight at once +(\d+) +(\d+)$", shown, re.MULTILINE)
+    assert in_flight is not None
+    assert int(in_flight[1]) > 3 == int(in_flight[2])
+    words = " ".join(shown.split())
+    died = re.search(r"Worker \d+ died with (\d) requests? in flight: GET /slow", words)
+    again = re.search(r"and (\d) are served at once: (\d) places were free", words)
+    assert died is not None
+    assert again is not None
+    assert died[1] == again[1] == again[2]
+
+
+@pytest.mark.servers
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no process groups to look at")
 @pytest.mark.parametrize(
     ("signum", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "term"]

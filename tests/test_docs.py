@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import pytest
 
+from flask_concurrency_guard.core.host import folder
+
 ROOT = Path(__file__).resolve().parent.parent
 FENCE = re.compile(r"(?P<indent>\s*)(?P<fence>`{3,}|~{3,})\s*(?P<info>.*)")
 SKIP = re.compile(r"\s*(?:<!-- skip: (?P<html>.+?) -->|% skip: (?P<myst>.+))\s*")
@@ -83,7 +85,8 @@ def pages_with_examples() -> list[Path]:
 @pytest.mark.parametrize(
     "page", pages_with_examples(), ids=lambda page: page.relative_to(ROOT).as_posix()
 )
-def test_examples_run(page: Path) -> None:
+def test_examples_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folder, "MEMORY", tmp_path)
     run_blocks(page)
 
 

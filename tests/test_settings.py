@@ -61,6 +61,12 @@ def test_the_defaults_are_not_shared() -> None:
         ("LIMIT", 1, 1),
         ("LIMIT", "8", 8),
         ("LIMIT", " 8 ", 8),
+        ("SCOPE", "host", "host"),
+        ("NAME", "my-app_2.0", "my-app_2.0"),
+        ("NAME", "none", None),
+        ("DIR", "/run/app", Path("/run/app")),
+        ("DIR", Path("/run/app"), Path("/run/app")),
+        ("ON_STORE_ERROR", "closed", "closed"),
         ("MAX_QUEUE", 0, 0),
         ("MAX_QUEUE", None, None),
         ("MAX_QUEUE", "none", None),
@@ -140,6 +146,20 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
         ("LIMIT", True, "must be a positive integer, got True."),
         ("LIMIT", "true", "must be a positive integer, got 'true'."),
         ("LIMIT", None, "must be a positive integer, got None."),
+        ("SCOPE", "cluster", "must be 'process' or 'host', got 'cluster'."),
+        (
+            "NAME",
+            "a/b",
+            "must be a name of letters, digits, '.', '_' and '-', or None, got 'a/b'.",
+        ),
+        ("DIR", 1, "must be the absolute path of a folder, or None, got 1."),
+        (
+            "DIR",
+            "run",
+            "must be the absolute path of a folder, or None, got 'run' (it is relative to the"
+            " folder that a process happens to be in).",
+        ),
+        ("ON_STORE_ERROR", "wait", "must be 'local', 'open' or 'closed', got 'wait'."),
         (
             "MAX_QUEUE",
             -1,
@@ -259,7 +279,8 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         ("EXEMPTED", "Did you mean 'CONCURRENCY_GUARD_EXEMPT'?"),
         (
             "FOO",
-            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, MAX_QUEUE, MAX_WAIT,"
+            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, SCOPE, NAME, DIR,"
+            " ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
             " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
             " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"

@@ -28,9 +28,10 @@ class Crowd:
     :param port: where the server listens.
     :param path: what each client asks for.
     :param requests: how many there are.
+    :param within: over how many seconds they come.
     """
 
-    def __init__(self, port: int, path: str, requests: int) -> None:
+    def __init__(self, port: int, path: str, requests: int, within: float = 0.0) -> None:
         self._port = port
         self._path = path
         self.requests = requests
@@ -41,7 +42,12 @@ class Crowd:
         self._barrier = threading.Barrier(requests + 1, action=self._note_start)
         self._clients = [
             # Daemons, so that Ctrl-C need not wait for answers.
-            threading.Thread(target=self._ask, name=f"client-{number}", daemon=True)
+            threading.Thread(
+                target=self._ask,
+                args=(within * number / requests,),
+                name=f"client-{number}",
+                daemon=True,
+            )
             for number in range(requests)
         ]
 
@@ -69,8 +75,9 @@ class Crowd:
     def _note_start(self) -> None:
         self._began = time.perf_counter()
 
-    def _ask(self) -> None:
+    def _ask(self, late: float) -> None:
         self._barrier.wait()
+        time.sleep(late)
         try:
             self.answers.append(self._get())
         except (OSError, HTTPException) as error:

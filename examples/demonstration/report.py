@@ -50,13 +50,25 @@ def show_table(screen: Screen, unguarded: Run, guarded: Run) -> None:
     before, after = _figures(unguarded), _figures(guarded)
     if not unguarded.failures and not guarded.failures:
         del before["failed"]
-    width = max(map(len, before))
-    screen.write(screen.styled(f"{'':{width}}  {'unguarded':>9}  {'guarded':>9}", "bold"))
-    screen.write(f"{'-' * width}  {'-' * 9}  {'-' * 9}")
-    for label, figure in before.items():
-        screen.write(f"{label:{width}}  {figure:>9}  {after[label]:>9}")
+    rows = {label: [figure, after[label]] for label, figure in before.items()}
+    show_columns(screen, ["unguarded", "guarded"], rows)
     for failure in {repr(failure) for run in (unguarded, guarded) for failure in run.failures}:
         screen.say(f"A client failed: {failure}", "red")
+
+
+def show_columns(screen: Screen, titles: list[str], rows: dict[str, list[str]]) -> None:
+    """Show a table.
+
+    :param titles: of its columns.
+    :param rows: by what stands in front of each.
+    """
+    labels = max(map(len, rows))
+    width = max(9, *map(len, titles))
+    head = "".join(f"  {title:>{width}}" for title in titles)
+    screen.write(screen.styled(" " * labels + head, "bold"))
+    screen.write("-" * labels + f"  {'-' * width}" * len(titles))
+    for label, figures in rows.items():
+        screen.write(f"{label:{labels}}" + "".join(f"  {figure:>{width}}" for figure in figures))
 
 
 def _figures(run: Run) -> dict[str, str]:

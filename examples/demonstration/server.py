@@ -71,10 +71,11 @@ class Server:
 
 
 @contextmanager
-def running_server(settings: dict[str, str]) -> Iterator[Server]:
+def running_server(settings: dict[str, str], command: list[str] | None = None) -> Iterator[Server]:
     """Run the server for as long as the context lasts.
 
     :param settings: what to add to its environment.
+    :param command: what to start; Flask's own server where not given.
     """
     # Flask's own variables could turn on the reloader, which forks.
     environ = {name: value for name, value in os.environ.items() if not name.startswith("FLASK_")}
@@ -83,7 +84,8 @@ def running_server(settings: dict[str, str]) -> Iterator[Server]:
         log = Path(folder, "server.log")
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [sys.executable, str(APP), "0"],  # 0: the system picks a port that is free.
+                # 0: the system picks a port that is free.
+                command or [sys.executable, str(APP), "0"],
                 env=environ | {"PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"} | settings,
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -73,7 +73,7 @@ class Limiter:
     ) -> None:
         self.name = name
         self.max_wait = max_wait
-        self.limit = _positive(limit)
+        self.limit = positive(limit)
         """How many may be in flight. Change it with `set_limit`."""
         self.mode = Mode(mode)
         """What is done with the decisions. Change it with `set_mode`."""
@@ -106,6 +106,9 @@ class Limiter:
         self._line = self._make_line()
         self.in_flight = 0
         """How many are in flight."""
+        self._places = self.limit
+        # Agrees to the use of each place, where they are lent: see `SharedLimiter`.
+        self._enter: Callable[[int], bool] | None = None
         self._beyond = 0
         self._admitted = 0
         self._peak = 0
@@ -131,9 +134,9 @@ class Limiter:
         A higher one admits from the line. A lower one takes nothing away: no one is admitted
         until enough leases have come back.
         """
-        limit = _positive(limit)
+        limit = positive(limit)
         with self._holding_lock():
-            self.limit = limit
+            self.limit = self._places = limit
             self._advance_line()
 
     def set_mode(self, mode: str) -> None:
@@ -170,11 +173,15 @@ class Limiter:
         :param verdict: what was found before the limiter was asked.
         """
         lease = None
-        if self.on_full is not None and self.in_flight >= self.limit:
+        if self.on_full is not None and self.in_flight >= self._places:
             self.on_full()
         with self._lock:
             in_flight = self.in_flight
-            if in_flight < self.limit and (verdict is WELCOME or verdict.reason is None):
+            if (
+                in_flight < self._places
+                and (verdict is WELCOME or verdict.reason is None)
+                and (self._enter is None or self._enter(in_flight + 1))
+            ):
                 # The way of nearly all requests: `_admit`, written out.
                 lease = Lease(self, holder, self._epoch, self._clock())
                 self.in_flight = lease.in_flight = in_flight = in_flight + 1
@@ -245,7 +252,7 @@ class Limiter:
         try:
             if self.on_queued is not None:
                 self.on_queued(lease)
-            admitted = wakeup.acquire(timeout=longest)
+            admitted = self._await_turn(lease, wakeup, longest)
             now = self._clock()
             lease.queue_time, lease.started = now - lease.started, now
             reason = self._second_thought(lease) if admitted else lease._verdict.late
@@ -259,6 +266,10 @@ class Limiter:
         with self._holding_lock():
             self._leave_line(lease)
             return lease.rejection or self._reject(reason, lease.queue_time)
+
+    def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
+        """Return whether `lease` left the line within `longest` seconds."""
+        return wakeup.acquire(timeout=longest)
 
     def _second_thought(self, lease: Lease) -> Reason | None:
         """Return why not to admit a request whose turn it is, if so."""
@@ -299,13 +310,13 @@ class Limiter:
             max_queue = max(self.limit, self.least_queue)
         if max_queue == 0 or self.max_wait == 0:
             return Reason.LIMIT
-        has_room, pushed_out = self._line.make_room(max_queue, self.limit)
+        has_room, pushed_out = self._line.make_room(max_queue, self._places or 1)
         if pushed_out is not None:
             self._push_out(pushed_out)
         return None if has_room else Reason.QUEUE_FULL
 
     def _queue(self, lease: Lease, verdict: Verdict) -> None:
-        longest = min(self.max_wait, self._line.longest_wait(self.limit))
+        longest = min(self.max_wait, self._line.longest_wait(self._places or 1))
         if longest < verdict.max_wait:
             verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
         lease._verdict = verdict
@@ -315,12 +326,17 @@ class Limiter:
         lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
         if lease._wakeup is not None:
             lease._released = True
-            lease._wakeup.release()
+            self._wake(lease, lease._wakeup)
+
+    def _wake(self, lease: Lease, wakeup: Lock) -> None:
+        wakeup.release()
 
     def _has_room(self) -> bool:
+        return self._taken() < self._places
+
+    def _taken(self) -> int:
         # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
-        enforced = self.mode is _ENFORCE
-        return self.in_flight - (0 if enforced else self._beyond) < self.limit
+        return self.in_flight - (0 if self.mode is _ENFORCE else self._beyond)
 
     def _admit(self, lease: Lease) -> Lease:
         self.in_flight = lease.in_flight = in_flight = self.in_flight + 1
@@ -345,7 +361,7 @@ class Limiter:
         self._rejected[reason] += 1
         return Rejection(
             reason,
-            self._retry_after or retry_after(self.mean_held, self.limit, len(self._line)),
+            self._retry_after or retry_after(self.mean_held, self._places or 1, len(self._line)),
             queue_time,
             self.mode is _ENFORCE,
             self.name,
@@ -356,7 +372,7 @@ class Limiter:
         if lease._epoch != self._epoch:
             return  # Admitted in the process that forked this one.
         if (
-            self.in_flight >= self.limit
+            self.in_flight >= self._places
             or not self.mean_held
             or not self._admitted % _SAMPLE
             or self.on_release is not None
@@ -367,11 +383,16 @@ class Limiter:
         self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1
+        if self._enter is not None:
+            self._left()
         if self._line:
             if lease._beyond and lease in self._line:
                 self._line.remove(lease)
                 self._leave_shadow_line(lease)
             self._advance_line()
+
+    def _left(self) -> None:
+        """Tell who has lent the places how many are still used."""
 
     def _has_unreturned(self) -> bool:
         return any(not lease._released for lease in tuple(self._abandoned))
@@ -389,7 +410,7 @@ class Limiter:
     def _grant(self, lease: Lease, wakeup: Lock) -> None:
         self._admit(lease)
         lease._wakeup = None
-        wakeup.release()
+        self._wake(lease, wakeup)
 
     def _leave_line(self, lease: Lease) -> None:
         """Stop waiting. A place that was given in this very instant goes to the next in line."""
@@ -401,6 +422,8 @@ class Limiter:
         elif lease._epoch == self._epoch:
             self.in_flight -= 1
             self._admitted -= 1
+            if self._enter is not None:
+                self._left()
             self._advance_line()
 
     def _leave_shadow_line(self, lease: Lease) -> bool:
@@ -412,7 +435,7 @@ class Limiter:
         return False
 
 
-def _positive(limit: Any) -> int:
+def positive(limit: Any) -> int:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise ValueError(f"'limit' must be a positive integer, got {limit!r}.")
     return limit

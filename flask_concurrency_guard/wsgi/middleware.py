@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
+    from .display import Display
 
 
 logger = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class GuardMiddleware:
     :param headers: which tag goes into the response header of which name; empty for none.
     :param answer: makes the response to a rejected request; a 503 where not given.
     :param sender: returns the sender of the signals; the middleware itself where not given.
+    :param display: shows what is in flight to other processes.
     """
 
     def __init__(
@@ -89,6 +91,7 @@ class GuardMiddleware:
         headers: Mapping[str, str] = DEFAULT_HEADERS,
         answer: Answer | None = None,
         sender: Callable[[], object] | None = None,
+        display: Display | None = None,
     ) -> None:
         self.app = app
         self.limiter = limiter
@@ -104,6 +107,9 @@ class GuardMiddleware:
         several come at the same time."""
         self._file_wrappers = FileWrappers()
         self._log = RejectionLog(limiter)
+        self._display = display
+        if display is not None:
+            limiter.on_release = self._released
         limiter.on_queued = self._queued
         limiter.on_turn = self._reconsider
 
@@ -159,6 +165,8 @@ class GuardMiddleware:
         tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time, age)
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
+        if self._display is not None:
+            self._display.begin(environ, lease)
         if request_released.receivers or self.limiter.mode is _SHADOW:
             self.limiter.on_release = self._released
         if lease.rejection is not None and not lease.rejection.queue_time:
@@ -229,6 +237,8 @@ class GuardMiddleware:
 
     def _released(self, lease: Lease) -> None:
         environ = lease.holder
+        if self._display is not None:
+            self._display.end(environ)
         rejection = lease.rejection
         if rejection is not None and rejection.queue_time:
             self._tell(rejection, environ)  # Shadow mode can't know before the end.

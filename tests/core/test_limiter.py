@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import logging
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
 
 import pytest
 from core_support import Clock
@@ -15,9 +18,26 @@ from core_support import rejection_of
 from flask_concurrency_guard.core.decisions import Mode
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.shared import SharedLimiter
 from flask_concurrency_guard.core.shedder import Verdict
+
+
+@pytest.fixture(autouse=True, params=["process", "host"])
+def scope(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run each test on both limiters: one that is alone in sharing behaves like the other."""
+    scope: str = request.param
+    if scope == "host":
+        numbers = itertools.count()
+
+        def shared(limit: int, **settings: Any) -> SharedLimiter:
+            store = HostStore(tmp_path / "private" / f"{next(numbers)}", limit)
+            return SharedLimiter(store, **settings)
+
+        monkeypatch.setitem(globals(), "Limiter", shared)
+    return scope
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "ten", True, None], ids=repr)
@@ -172,8 +192,10 @@ def test_the_time_in_the_line_is_measured_and_not_held_against_the_lease() -> No
 
 
 def test_a_place_given_in_the_instant_of_the_timeout_is_passed_on(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
+    if scope == "host":
+        pytest.skip("looks again before it gives up; see the thousand races")
     limiter = Limiter(1, max_queue=2, max_wait=30)
     lease = lease_of(limiter)
 
@@ -653,5 +675,5 @@ def test_an_unknown_mode_is_refused() -> None:
 def test_the_representation_shows_how_full_it_is() -> None:
     limiter = Limiter(40, name="api")
     lease = lease_of(limiter)
-    assert repr(limiter) == "<Limiter 'api' enforce: 1/40 in flight, 0 queued>"
+    assert repr(limiter) == f"<{type(limiter).__name__} 'api' enforce: 1/40 in flight, 0 queued>"
     lease.release()

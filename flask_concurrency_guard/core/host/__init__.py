@@ -1,0 +1,1 @@
+"""One limit for all processes of a host, in a file that they all map."""

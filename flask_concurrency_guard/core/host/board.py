@@ -1,0 +1,189 @@
+"""The file that the processes of a host map: the limit, and a slot for each of them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from mmap import mmap
+from pathlib import Path
+from time import monotonic
+from time import sleep
+from weakref import finalize
+
+from ..store import StoreError
+from .folder import make_private
+from .folder import require_own
+from .scoreboard import ROW
+from .scoreboard import ROWS
+from .system import ByteLocks
+
+SLOTS = 256
+
+# The header, in words: what the file is, in which version; then the numbers that belong to all.
+SIGNATURE = struct.pack("II", 0x46434731, 1)
+LIMIT = 2
+CONFIGURED = 3
+TOP = 4
+SHORT = 5
+HEADER = 16
+
+COLUMNS = 6
+WORDS = HEADER + COLUMNS * SLOTS
+SIZE = 4 * WORDS + ROWS * ROW * SLOTS
+
+#: The byte whose lock guards all that is lent, and the first of those that live with a process.
+MUTEX = 0
+LIFE = 1
+
+PATIENCE = 0.002
+JOIN = 1.0
+"""How long to wait for the mutex, in seconds, and how long at the start. Who holds it needs some
+microseconds, unless it was stopped meanwhile; and nobody can wait for that."""
+
+
+class Board:
+    """An open board. Each column has one number of each slot.
+
+    Only who holds the mutex may change what is in the header, and all columns but `flights`, which
+    has one writer: the slot's process. Each change is one aligned word, so whoever dies between
+    two leaves something that is right as it stands.
+    """
+
+    def __init__(self, path: Path, descriptor: int, mapping: mmap) -> None:
+        self.path = path
+        self.locks = ByteLocks(descriptor)
+        self._close = finalize(self, os.close, descriptor)
+        self._close.atexit = False
+        self._inode = _identity(os.fstat(descriptor))
+        octets = memoryview(mapping)
+        self._rows = octets[4 * WORDS :]
+        words = octets[: 4 * WORDS].cast("I")
+        self.header = words[:HEADER]
+        self.pids, self.shares, self.flights, self.revoked, self.waiting, self.lends = (
+            words[start : start + SLOTS] for start in range(HEADER, WORDS, SLOTS)
+        )
+        """Whose slot it is; how many it was lent; how many it has in flight; whether some of its
+        share was taken back; since when it starves; whether something can be taken back."""
+
+    def rows(self, slot: int) -> memoryview:
+        """Return what the slot's process is serving, see `Scoreboard`."""
+        return self._rows[slot * ROWS * ROW : (slot + 1) * ROWS * ROW]
+
+    def lock(self, patience: float = PATIENCE) -> bool:
+        """Lock the mutex. Return false if it could not be had in time."""
+        if self.locks.try_lock(MUTEX):
+            return True
+        end = monotonic() + patience
+        while monotonic() < end:
+            os.sched_yield()
+            if self.locks.try_lock(MUTEX):
+                return True
+        return False
+
+    def unlock(self) -> None:
+        """Unlock the mutex."""
+        self.locks.unlock(MUTEX)
+
+    def lent(self) -> int:
+        """Return how many places are lent, or in flight all the same."""
+        top = self.header[TOP]
+        return sum(map(max, self.shares[:top], self.flights[:top]))
+
+    def processes(self) -> int:
+        """Return how many processes there are, as far as known."""
+        return sum(map(bool, self.pids[: self.header[TOP]]))
+
+    def clear(self, slot: int) -> None:
+        """Make a slot nobody's."""
+        # The pid last: whoever dies in between has not finished, and the next one will.
+        self.rows(slot)[:] = bytes(ROWS * ROW)
+        for column in (
+            self.waiting,
+            self.lends,
+            self.revoked,
+            self.shares,
+            self.flights,
+            self.pids,
+        ):
+            column[slot] = 0
+
+    def is_current(self) -> bool:
+        """Return whether those who come now will find this file, and it is a board still."""
+        try:
+            found = _identity(self.path.lstat())
+        except OSError:
+            return False
+        return found == self._inode and self.is_board()
+
+    def is_board(self) -> bool:
+        """Return whether the file says that it is one, of this version."""
+        return self.header[:2].tobytes() == SIGNATURE
+
+    def close(self) -> None:
+        """Drop all locks. The mapping goes with the object."""
+        self._close()
+
+
+def open_board(path: Path) -> Board:
+    """Open the board at `path`; make it where there is none.
+
+    :raises StoreError: it can't be made or used.
+    """
+    make_private(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"'{path}' can't be opened ({error.strerror}).") from error
+    try:
+        require_own(os.fstat(descriptor), path)
+        return Board(path, descriptor, _map(path, descriptor))
+    except OSError as error:
+        os.close(descriptor)
+        raise StoreError(f"'{path}' can't be used ({error.strerror}).") from error
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _identity(found: os.stat_result) -> tuple[int, int]:
+    return found.st_dev, found.st_ino
+
+
+def _map(path: Path, descriptor: int) -> mmap:
+    locks = ByteLocks(descriptor)
+    end = monotonic() + JOIN
+    while not locks.try_lock(MUTEX):
+        if monotonic() >= end:
+            raise StoreError(f"'{path}' is locked by a process that doesn't go on.")
+        sleep(0.001)
+    try:
+        _make_usable(path, descriptor, locks)
+        # A forked child keeps what it has mapped, and the open file behind it, for a while. With
+        # one of its own the locks don't depend on that.
+        other = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if _identity(os.fstat(other)) != _identity(os.fstat(descriptor)):
+                raise StoreError(f"'{path}' was replaced while it was being opened.")
+            return mmap(other, SIZE)
+        finally:
+            os.close(other)
+    finally:
+        locks.unlock(MUTEX)
+
+
+def _make_usable(path: Path, descriptor: int, locks: ByteLocks) -> None:
+    """Make the file a board, unless it is one."""
+    is_board = os.pread(descriptor, len(SIGNATURE), 0) == SIGNATURE
+    if is_board and os.fstat(descriptor).st_size >= SIZE:
+        return
+    # Whoever uses it, in whatever version, holds the lock of a byte behind the mutex's.
+    if not locks.try_lock(LIFE, 0):
+        raise StoreError(
+            f"'{path}' is in use by another version of this package. Stop those processes, or"
+            " choose another 'CONCURRENCY_GUARD_NAME'."
+        )
+    # It never gets shorter: who has it mapped would be killed for touching what isn't there.
+    os.posix_fallocate(descriptor, 0, SIZE)
+    os.pwrite(descriptor, bytes(SIZE), 0)
+    os.pwrite(descriptor, SIGNATURE, 0)
+    locks.unlock(LIFE, 0)

@@ -1,0 +1,59 @@
+"""Where the files are, and that nobody else can put one there."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import tempfile
+import zlib
+from pathlib import Path
+
+from ..store import StoreError
+
+MEMORY = Path("/dev/shm")
+
+
+def default_folder() -> Path:
+    """Return this user's folder, the same one for all processes of the host.
+
+    In memory, where there is such a place: that is never full of other people's files, and the
+    numbers mean nothing after a restart.
+    """
+    parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    return parent / f"flask-concurrency-guard-{os.geteuid()}"
+
+
+def default_name(import_name: str, root_path: str) -> str:
+    """Return a file name for an app: the same in all its processes, and another for others.
+
+    Many apps are called ``app``, so where they are counts as well.
+    """
+    readable = re.sub(r"[^A-Za-z0-9._-]", "_", import_name).strip("._")[:64]
+    return f"{readable or 'app'}-{zlib.crc32(os.path.realpath(root_path).encode()):08x}"
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only this user can write to, where there is none.
+
+    :raises StoreError: it can't be made, or there is one that isn't such.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+    except OSError as error:
+        raise StoreError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise StoreError(f"'{folder}' is not a folder. A link won't do; name what it leads to.")
+    require_own(found, folder)
+
+
+def require_own(found: os.stat_result, path: Path) -> None:
+    """Require that nobody but this user can write to `path`.
+
+    :raises StoreError: somebody can.
+    """
+    if found.st_uid != os.geteuid():
+        raise StoreError(f"'{path}' belongs to another user, whose number is {found.st_uid}.")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise StoreError(f"Others may write to '{path}'. Take that right away ('chmod go-w').")

@@ -1,0 +1,57 @@
+"""What is seen of a process of the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .scoreboard import Served
+
+TOLD = 8
+"""How many requests of a dead process are named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process that shares the limit."""
+
+    pid: int
+    """Its process id."""
+
+    places: int
+    """How many it was lent."""
+
+    in_flight: int
+    """How many it has in flight."""
+
+    serving: tuple[Served, ...]
+    """Those requests, the longest in flight first; 32 at most."""
+
+    def obituary(self) -> str:
+        """Return what to say of it when it has died."""
+        told = [f"{served.what} {_duration(served.seconds)}" for served in self.serving[:TOLD]]
+        if told and self.in_flight > len(told):
+            told.append("and more")
+        what = f": {', '.join(told)}" if told else ""
+        requests = "request" if self.in_flight == 1 else "requests"
+        return f"Worker {self.pid} died with {self.in_flight} {requests} in flight{what}."
+
+
+@dataclass(frozen=True, slots=True)
+class HostSnapshot:
+    """What all processes of the host are at. Each was looked at in passing, and not all at once."""
+
+    name: str
+    """The limiter's name."""
+
+    limit: int
+    """How many may be in flight in all of them together."""
+
+    in_flight: int
+    """How many are in flight."""
+
+    processes: tuple[Process, ...]
+    """The processes that share the limit."""
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

@@ -1,0 +1,133 @@
+"""A limiter whose places are lent to it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+from typing import Any
+
+from .decisions import Mode
+from .lease import Lease
+from .limiter import Limiter
+from .limiter import positive
+
+if TYPE_CHECKING:
+    from threading import Lock
+
+    from .host.process import HostSnapshot
+    from .store import Store
+
+POLL = 0.002
+"""How often one who waits asks the store for a place, in seconds."""
+
+
+class SharedLimiter(Limiter):
+    """Hold at most as many leases at any instant as a store has places, over all processes.
+
+    Each process has a line of its own. As long as somebody waits in it, one of those who wait, the
+    *watcher*, asks the store now and then; places that come free in this process need no asking.
+
+    :param store: lends the places.
+    :param settings: those of `Limiter`, but for the limit.
+    """
+
+    def __init__(self, store: Store, **settings: Any) -> None:
+        self._store = store
+        super().__init__(store.limit, **settings)
+
+    def _start(self) -> None:
+        super()._start()
+        self._places = 0
+        self._watcher: Lease | None = None
+        self._enter = self._store.enter
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit of all processes, at once and without blocking.
+
+        :raises ValueError: it is not a positive integer.
+        :raises StoreError: it can't be changed now.
+        """
+        limit = positive(limit)
+        with self._holding_lock():
+            self._store.set_limit(limit)
+            self.limit = limit
+            self._fill()
+
+    def snapshot_of_all(self) -> HostSnapshot:
+        """Return what all processes that share the limit are at."""
+        with self._holding_lock():
+            return self._store.snapshot(self.name)
+
+    def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
+        end = time.monotonic() + longest
+        while (left := end - time.monotonic()) > 0:
+            if self._watch(lease):
+                left = min(left, POLL)
+            if wakeup.acquire(timeout=left) and not _is_waiting(lease):
+                return True
+        return False
+
+    def _watch(self, lease: Lease) -> bool:
+        """Ask the store for a place, if it is for `lease` to do so; return whether it is."""
+        with self._holding_lock():
+            if self._watcher is None and _is_waiting(lease):
+                self._watcher = lease
+            if self._watcher is not lease:
+                return False
+            self._fill(starving=True)
+        return True
+
+    # Everything below runs with the lock held.
+
+    def _has_room(self) -> bool:
+        wanted = self._taken() + 1
+        if wanted <= self._places and self._store.enter(wanted):
+            return True
+        # Where some wait, the watcher asks.
+        return (not self._line or self.mode is not Mode.ENFORCE) and self._borrow()
+
+    def _fill(self, *, starving: bool = False) -> None:
+        """Admit from the line for as long as there is something to borrow."""
+        while self._line and self._borrow(starving=starving):
+            self._advance_line()
+
+    def _borrow(self, *, starving: bool = False) -> bool:
+        store = self._store
+        has_taken = store.take(self._taken() + 1, starving=starving)
+        self._places, self.limit = store.places, store.limit
+        return has_taken
+
+    def _left(self) -> None:
+        store = self._store
+        store.leave(self._taken(), len(self._line))
+        self._places = store.places
+
+    def _wake(self, lease: Lease, wakeup: Lock) -> None:
+        _unlock(wakeup)
+        if lease is self._watcher:
+            self._pass_watch()
+
+    def _leave_line(self, lease: Lease) -> None:
+        super()._leave_line(lease)
+        if lease is self._watcher:
+            self._pass_watch()
+
+    def _pass_watch(self) -> None:
+        """Let another one who waits be the watcher, and wake them to begin."""
+        leaving, self._watcher = self._watcher, None
+        for lease in self._line:
+            wakeup = lease._wakeup
+            if wakeup is not None and lease is not leaving:
+                self._watcher = lease
+                _unlock(wakeup)
+                return
+
+
+def _is_waiting(lease: Lease) -> bool:
+    return lease._wakeup is not None and not lease._released
+
+
+def _unlock(wakeup: Lock) -> None:
+    # It may be unlocked still since it was woken to watch, a moment ago.
+    if wakeup.locked():
+        wakeup.release()

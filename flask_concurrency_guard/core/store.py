@@ -1,0 +1,73 @@
+"""Where the count lives that several processes share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+from typing import Protocol
+
+if TYPE_CHECKING:
+    from .host.process import HostSnapshot
+
+
+class StoreError(Exception):
+    """A store can't be used. Its message says why, and what to do."""
+
+
+class OnStoreError(StrEnum):
+    """What becomes of requests while the store can't be used."""
+
+    LOCAL = "local"
+    """Each process admits its part: the limit divided by how many processes there were."""
+
+    OPEN = "open"
+    """All are admitted."""
+
+    CLOSED = "closed"
+    """None is admitted."""
+
+
+class Store(Protocol):
+    """Lends the places of one limit to the limiters of several processes.
+
+    What it has lent, a limiter uses without asking again. The limiter calls it with its own lock
+    held, so no two calls come at once. No call raises: where the store can't be used, it is
+    `places` that says what to do.
+    """
+
+    limit: int
+    """How many may be in flight in all processes together, as far as this one knows."""
+
+    places: int
+    """How many may be in flight in this process. More only after a call of `take`, and less at
+    any moment: so `enter` has to agree before each place is used."""
+
+    def enter(self, in_flight: int) -> bool:
+        """Say that there will be `in_flight` now, which is not more than `places`.
+
+        Return false where places were taken back meanwhile; then ask with `take`.
+        """
+
+    def leave(self, in_flight: int, queued: int) -> None:
+        """Say that there are `in_flight` left, and how many wait for the place that came free."""
+
+    def take(self, in_flight: int, *, starving: bool = False) -> bool:
+        """Try to borrow what is missing for `in_flight`, and `enter` them.
+
+        :param starving: a request waits for it. Other processes give way to it then.
+        """
+
+    def set_limit(self, limit: int) -> None:
+        """Change the limit, for all processes.
+
+        :raises StoreError: it can't be changed now.
+        """
+
+    def snapshot(self, name: str) -> HostSnapshot:
+        """Return what all processes are at.
+
+        :param name: the limiter's.
+        """
+
+    def after_fork(self) -> None:
+        """Become a process of its own that has borrowed nothing."""

@@ -1,0 +1,152 @@
+"""Real processes share a limit; they are killed, stopped and forked, and it holds."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from core_support import wait_until
+from host_worker import make_account
+
+WORKER = Path(__file__).resolve().parent.parent / "host_worker.py"
+SECONDS = float(os.environ.get("HOST_CHURN_SECONDS", "4"))
+
+
+class Worker:
+    """A process, see `host_worker`."""
+
+    def __init__(self, folder: Path, number: int, limit: int, *what: str) -> None:
+        self.number = number
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", WORKER, folder, str(number), folder / "private/app.host",
+             str(limit), *what],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def tell(self, command: str) -> None:
+        assert self.process.stdin is not None
+        print(command, file=self.process.stdin, flush=True)
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def ask(self, command: str) -> str:
+        self.tell(command)
+        return self.answer()
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        self.process.send_signal(signal.SIGSTOP)
+        yield
+        self.process.send_signal(signal.SIGCONT)
+
+    def end(self) -> str:
+        """Kill it, and what it has forked; return what it has logged."""
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        _, errors = self.process.communicate(timeout=10)
+        return errors
+
+
+Start = Callable[..., Worker]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    workers: list[Worker] = []
+    make_account(tmp_path)
+
+    def start_one(limit: int, *what: str) -> Worker:
+        workers.append(Worker(tmp_path, len(workers), limit, *(what or ("obey",))))
+        return workers[-1]
+
+    yield start_one
+    for worker in workers:
+        if worker.process.returncode is None:
+            worker.end()
+
+
+def test_a_killed_process_gives_its_places_back(start: Start) -> None:
+    first, second = start(2), start(2)
+    assert float(first.ask("acquire")) == 0
+    assert float(first.ask("acquire")) == 0
+    second.tell("acquire")
+    first.end()
+    assert float(second.answer()) >= 0
+    assert float(second.ask("acquire")) == 0
+    assert "died with 2 requests in flight" in second.end()
+
+
+def test_a_forked_child_keeps_nothing_of_its_dead_parent(start: Start) -> None:
+    parent, other = start(1), start(1)
+    assert float(parent.ask("acquire")) == 0
+    assert parent.ask("fork") == "forked"
+    other.tell("acquire")
+    os.kill(parent.process.pid, signal.SIGKILL)
+    assert float(other.answer()) >= 0
+
+
+def test_who_starves_is_served_within_milliseconds(start: Start) -> None:
+    """The median, of places that come free in another process while it holds some itself."""
+    rich, poor = start(2), start(2)
+    waits = []
+    for _ in range(21):
+        assert float(rich.ask("acquire")) >= 0
+        assert float(rich.ask("acquire")) >= 0
+        poor.tell("acquire")
+        rich_released = time.monotonic()
+        assert rich.ask("release") == "released"
+        poor.answer()
+        waits.append(time.monotonic() - rich_released)
+        assert poor.ask("release") == rich.ask("release") == "released"
+    assert sorted(waits)[10] < 0.01
+
+
+def test_the_limit_is_changed_for_processes_that_wait(start: Start) -> None:
+    first, second = start(1), start(1)
+    assert float(first.ask("acquire")) == 0
+    second.tell("acquire")
+    assert first.ask("limit 2") == "2"
+    assert float(second.answer()) >= 0
+
+
+@pytest.mark.parametrize(("limit", "threads"), [(1, 2), (6, 4), (64, 24)])
+def test_the_limit_holds_whatever_is_killed_when(
+    start: Start, tmp_path: Path, limit: int, threads: int
+) -> None:
+    """By an account that doesn't ask the limiter. Set HOST_CHURN_SECONDS for a longer run."""
+    served = make_account(tmp_path)
+    workers = [start(limit, "churn", str(threads)) for _ in range(4)]
+    wait_until(lambda: all(served[worker.number] for worker in workers))
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        at = random.randrange(len(workers))
+        if random.random() < 0.5:
+            # Wherever it is: with a place, with the mutex, with the lock of the account.
+            with workers[at].stopped():
+                time.sleep(random.random() * 0.1)
+        else:
+            workers[at].end()
+            workers[at] = start(limit, "churn", str(threads))
+        before = list(served)
+        # Whatever has happened, all go on.
+        wait_until(lambda: all(served[w.number] > before[w.number] for w in workers))  # noqa: B023
+    for worker in workers:
+        worker.end()
+    assert not (tmp_path / "beyond").exists(), (tmp_path / "beyond").read_text()
+    # And the whole limit is there again.
+    last = start(limit)
+    for _ in range(limit):
+        assert float(last.ask("acquire")) == 0

@@ -1,0 +1,176 @@
+"""A limiter whose places are lent: what it adds to `Limiter`, whose tests run on it as well."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+from core_support import Waiter
+from core_support import wait_until
+
+from flask_concurrency_guard.core.decisions import Mode
+from flask_concurrency_guard.core.decisions import Reason
+from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.host.store import HostStore
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.shared import SharedLimiter
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "private" / "app.host"
+
+
+def limiter(path: Path, limit: int, **settings: object) -> SharedLimiter:
+    settings = {"max_wait": 20.0, "max_queue": 100, **settings}
+    return SharedLimiter(HostStore(path, limit), **settings)
+
+
+def leases(limiter: SharedLimiter, count: int) -> list[Lease]:
+    made = []
+    for _ in range(count):
+        lease = limiter.acquire()
+        assert isinstance(lease, Lease)
+        made.append(lease)
+    return made
+
+
+def test_the_limit_is_shared(path: Path) -> None:
+    one, other = limiter(path, 3), limiter(path, 3, max_queue=0)
+    held = leases(one, 2)
+    (mine,) = leases(other, 1)
+    rejection = other.acquire()
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason is Reason.LIMIT
+    held[0].release()
+    again = other.acquire()
+    assert isinstance(again, Lease)
+    assert one.snapshot().in_flight == 1
+    assert other.snapshot().in_flight == 2
+    for lease in (mine, again, held[1]):
+        lease.release()
+
+
+def test_who_waits_is_admitted_when_another_process_has_a_place(path: Path) -> None:
+    one, other = limiter(path, 1), limiter(path, 1)
+    (held,) = leases(one, 1)
+    waiter = Waiter(other)
+    held.release()
+    result = waiter.result()
+    assert isinstance(result, Lease)
+    result.release()
+
+
+def test_one_of_those_who_wait_watches(path: Path) -> None:
+    one, other = limiter(path, 3), limiter(path, 3)
+    held = leases(one, 3)
+    waiters = [Waiter(other, then=lambda lease: None) for _ in range(3)]
+    watchers = set()
+    for lease in held:
+        wait_until(lambda: other._watcher is not None)
+        watchers.add(id(other._watcher))
+        before = other.in_flight
+        lease.release()
+        wait_until(lambda: other.in_flight > before)  # noqa: B023
+    assert len(watchers) == 3
+    assert other._watcher is None
+    for waiter in waiters:
+        result = waiter.result()
+        assert isinstance(result, Lease)
+        result.release()
+
+
+def test_the_watch_is_passed_on_by_who_gives_up(path: Path) -> None:
+    one, other = limiter(path, 1), limiter(path, 1, max_wait=0.2)
+    (held,) = leases(one, 1)
+    first = Waiter(other)
+    other.max_wait = 20.0
+    second = Waiter(other)
+    result = first.result()
+    assert isinstance(result, Rejection)
+    assert result.reason is Reason.QUEUE_TIMEOUT
+    held.release()
+    admitted = second.result()
+    assert isinstance(admitted, Lease)
+    admitted.release()
+
+
+def test_a_place_that_comes_free_here_goes_to_who_waits_here(path: Path) -> None:
+    only = limiter(path, 1)
+    (held,) = leases(only, 1)
+    waiter = Waiter(only)
+    held.release()
+    result = waiter.result()
+    assert isinstance(result, Lease)
+    assert result.in_flight == 1
+    result.release()
+
+
+def test_shadow_mode_admits_beyond_the_shared_limit(path: Path) -> None:
+    one, other = limiter(path, 1), limiter(path, 1, mode="shadow", max_queue=0)
+    (held,) = leases(one, 1)
+    (beyond,) = leases(other, 1)
+    assert beyond.rejection is not None
+    assert other.snapshot().rejected["limit"] == 1
+    held.release()
+    beyond.release()
+    (mine,) = leases(other, 1)
+    assert mine.rejection is None
+    # Beyond the limit it takes nothing from others.
+    mine.release()
+    (again,) = leases(one, 1)
+    again.release()
+
+
+def test_whoever_waits_is_admitted_when_nothing_is_enforced_any_more(path: Path) -> None:
+    one, other = limiter(path, 1), limiter(path, 1)
+    (held,) = leases(one, 1)
+    waiters = [Waiter(other, then=Lease.release) for _ in range(5)]
+    other.set_mode(Mode.OFF)
+    for waiter in waiters:
+        assert isinstance(waiter.result(), Lease)
+    held.release()
+
+
+def test_the_limit_is_changed_for_all(path: Path) -> None:
+    one, other = limiter(path, 1), limiter(path, 1)
+    (held,) = leases(one, 1)
+    waiter = Waiter(other)
+    one.set_limit(2)
+    result = waiter.result()
+    assert isinstance(result, Lease)
+    assert other.limit == other.snapshot().limit == 2
+    held.release()
+    result.release()
+    with pytest.raises(ValueError, match="positive"):
+        one.set_limit(0)
+
+
+def test_two_limiters_under_load_share_out_all_there_is(path: Path) -> None:
+    """Nobody is left waiting, nobody starves, and nothing is lost."""
+    limiters = [limiter(path, 3) for _ in range(3)]
+    served = [0, 0, 0]
+    most, inside, lock = [0], [0], threading.Lock()
+
+    def work(number: int) -> None:
+        for _ in range(100):
+            lease = limiters[number].acquire()
+            assert isinstance(lease, Lease)
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            threading.Event().wait(0.001)
+            with lock:
+                inside[0] -= 1
+                served[number] += 1
+            lease.release()
+
+    threads = [threading.Thread(target=work, args=(n % 3,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert served == [400, 400, 400]
+    assert most[0] <= 3
+    assert [one.snapshot().in_flight for one in limiters] == [0, 0, 0]

@@ -1,0 +1,134 @@
+"""`CONCURRENCY_GUARD_SCOPE = "host"`, as an app sees it; `tests/servers` has many workers of it."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import weakref
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard import SetupError
+from flask_concurrency_guard.core.host import folder as folders
+from flask_concurrency_guard.core.host import store as stores
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
+
+
+@pytest.fixture(autouse=True)
+def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the files are that nobody has said a place for."""
+    monkeypatch.setattr(folders, "MEMORY", tmp_path)
+    return tmp_path / f"flask-concurrency-guard-{os.geteuid()}"
+
+
+def make_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
+    app = Flask(__name__)
+    app.config["CONCURRENCY_GUARD_SCOPE"] = "host"
+    app.config["CONCURRENCY_GUARD_MAX_QUEUE"] = 0
+    app.config.update(
+        {f"CONCURRENCY_GUARD_{key.upper()}": value for key, value in settings.items()}
+    )
+    guard = ConcurrencyGuard(app)
+
+    @app.get("/<path:path>")
+    def view(path: str) -> str:
+        return path
+
+    return app, guard
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def hold(app: Flask, path: str) -> Any:
+    """Return a response that is in flight until it is closed."""
+    return app.test_client().get(path, buffered=False)
+
+
+def test_apps_of_one_name_share_the_limit(memory: Path) -> None:
+    (one, guard), (other, _) = make_app(limit=1), make_app(limit=1)
+    held = hold(one, "/report?secret=1")
+    assert other.test_client().get("/x").status_code == 503
+    snapshot = guard.snapshot(scope="host")
+    assert (snapshot.limit, snapshot.in_flight, len(snapshot.processes)) == (1, 1, 2)
+    assert [served.what for served in snapshot.processes[0].serving] == ["GET /report"]
+    held.close()
+    assert other.test_client().get("/x").status_code == 200
+    assert guard.snapshot(scope="host").in_flight == 0
+    assert [path.name[:15] for path in memory.iterdir()] == ["tests.test_host"]
+
+
+def test_apps_of_other_names_do_not(memory: Path) -> None:
+    (one, _), (other, _) = make_app(limit=1, name="one"), make_app(limit=1, name="other")
+    held = hold(one, "/report")
+    assert other.test_client().get("/x").status_code == 200
+    held.close()
+    assert {path.name for path in memory.iterdir()} == {"one.host", "other.host"}
+
+
+def test_the_limit_is_changed_for_all() -> None:
+    (one, guard), (other, _) = make_app(limit=2), make_app(limit=2)
+    first = hold(one, "/a")
+    guard.set_limit(1)
+    assert other.test_client().get("/b").status_code == 503
+    first.close()
+    answer = other.test_client().get("/b")
+    assert answer.status_code == 200
+
+
+def test_shadow_mode_admits_and_counts() -> None:
+    (one, _), (other, guard) = make_app(limit=1), make_app(limit=1, mode="shadow")
+    held = hold(one, "/a")
+    assert other.test_client().get("/b").status_code == 200
+    assert guard.snapshot().rejected["limit"] == 1
+    held.close()
+
+
+def test_a_place_that_cannot_be_used_stops_the_app(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    with pytest.raises(SetupError) as raised:
+        make_app(dir=str(file))
+    assert str(raised.value) == (
+        f"'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. The folder '{file}'"
+        " can't be made (File exists)."
+    )
+
+
+def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "IS_LINUX", False)
+    with pytest.raises(SetupError) as raised:
+        make_app()
+    assert str(raised.value) == (
+        "'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. One limit for all"
+        " processes of a host needs Linux."
+    )
+
+
+def test_there_is_nothing_to_see_in_the_scope_of_a_process() -> None:
+    _, guard = make_app(scope="process")
+    with pytest.raises(SetupError) as raised:
+        guard.snapshot(scope="host")
+    assert str(raised.value) == (
+        "Only what the processes of a host share can be seen from one of them. Set"
+        " 'CONCURRENCY_GUARD_SCOPE' to 'host'."
+    )
+
+
+def test_an_app_that_nobody_needs_takes_its_place_along(memory: Path) -> None:
+    app, _ = make_app(limit=1)
+    app.test_client().get("/x").close()
+    gc.collect()  # What other tests have left.
+    before = open_files()
+    alive = weakref.ref(app)
+    del app, _
+    assert alive() is None
+    gc.collect()  # The guard has circles of its own.
+    assert open_files() == before - 2
