@@ -12,6 +12,7 @@ from .errors import ConfigurationError
 from .errors import RequestRejected
 from .errors import ServerBusy
 from .errors import SetupError
+from .errors import StoreUnavailable
 from .errors import TooManyInFlight
 from .extension import ConcurrencyGuard
 from .observe.logs import TagFilter
@@ -32,6 +33,7 @@ __all__ = [
     "ServerBusy",
     "SetupError",
     "Snapshot",
+    "StoreUnavailable",
     "TagFilter",
     "TooManyInFlight",
     "request_admitted",

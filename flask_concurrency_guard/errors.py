@@ -5,6 +5,7 @@
     ConcurrencyGuardError
     ├── ConfigurationError (ValueError)       a setting is wrong or unknown; stops `init_app`
     ├── SetupError (RuntimeError)             used before `init_app`, or set up twice
+    ├── StoreUnavailable (RuntimeError)       what processes share can't be changed now
     └── RequestRejected (HTTPException)       a request was not admitted, answered through Flask
         ├── ServerBusy (ServiceUnavailable)   with status 503
         └── TooManyInFlight (TooManyRequests) with status 429
@@ -38,7 +39,11 @@ class ConfigurationError(ConcurrencyGuardError, ValueError):
 
 
 class SetupError(ConcurrencyGuardError, RuntimeError):
-    """The extension was used before `init_app`, or set up twice on one app."""
+    """The extension was used before `init_app`, set up twice on one app, or can't work here."""
+
+
+class StoreUnavailable(ConcurrencyGuardError, RuntimeError):
+    """What several processes share can't be reached. Only raised by what changes it."""
 
 
 class RequestRejected(ConcurrencyGuardError, HTTPException):

@@ -19,7 +19,9 @@ from . import json
 from .core.decisions import Snapshot
 from .core.limiter import Limiter
 from .core.shared import SharedLimiter
+from .core.store import StoreError
 from .errors import SetupError
+from .errors import StoreUnavailable
 from .exemptions import find_exemptions
 from .exemptions import mark_exempt
 from .limits import make_host_store
@@ -139,8 +141,12 @@ class ConcurrencyGuard:
         :param limit: a positive integer.
         :param app: as for `snapshot`.
         :raises ValueError: it is none.
+        :raises StoreUnavailable: the limit is shared, and can't be changed now.
         """
-        self._state(app).limiter.set_limit(limit)
+        try:
+            self._state(app).limiter.set_limit(limit)
+        except StoreError as error:
+            raise StoreUnavailable(str(error)) from error
 
     def set_mode(self, mode: str, app: Flask | None = None) -> None:
         """Change the mode of this process, at once.

@@ -14,6 +14,7 @@ from flask import Flask
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import SetupError
+from flask_concurrency_guard import StoreUnavailable
 from flask_concurrency_guard.core.host import folder as folders
 from flask_concurrency_guard.core.host import store as stores
 
@@ -81,6 +82,18 @@ def test_the_limit_is_changed_for_all() -> None:
     first.close()
     answer = other.test_client().get("/b")
     assert answer.status_code == 200
+
+
+def test_a_limit_that_cannot_be_changed_stays_what_it_was(memory: Path) -> None:
+    _, guard = make_app(limit=2, name="x")
+    (memory / "x.host").unlink()
+    (memory / "x.host").mkdir()
+    with pytest.raises(StoreUnavailable) as raised:
+        guard.set_limit(1)
+    assert str(raised.value) == (
+        f"'{memory / 'x.host'}' can't be used now, so the limit is what it was."
+    )
+    assert guard.snapshot().limit == 2
 
 
 def test_shadow_mode_admits_and_counts() -> None:

@@ -6,11 +6,15 @@ import os
 import signal
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers.gates import Gate
+from servers.running import CONCURRENT
 from servers.running import KINDS
+from servers.running import PATIENCE
 from servers.running import Answer
+from servers.running import Server
 from servers.running import start
 from servers.running import wait_until
 
@@ -43,6 +47,36 @@ def test_workers_share_the_limit(settings: dict[str, object], gate: Gate) -> Non
         served = [one["what"] for process in host["processes"] for one in process["serving"]]
         assert served == ["GET /hold"] * 6
         wait_until(lambda: server.state()["host"]["in_flight"] == 0, "all places are back")
+
+
+@pytest.mark.parametrize("name", CONCURRENT)
+def test_who_waits_is_admitted_when_another_server_has_a_place(
+    name: str, settings: dict[str, object], gate: Gate
+) -> None:
+    """On threads, greenlets, and after forks that Python isn't told of."""
+    settings |= {"name": "both", "limit": 1, "max_queue": 4, "max_wait": PATIENCE}
+    with ExitStack() as stack:
+        holder = stack.enter_context(start(KINDS["waitress"], **settings))
+        server = stack.enter_context(start(KINDS[name], **settings))
+        (held,) = stack.enter_context(holder.asking(f"/hold?gate={gate.address}", 1))
+        gate.wait_for(1)
+        waiting = stack.enter_context(server.asking("/ping", 3))
+        wait_until(lambda: server.state()["queued"] == 3, "three in the line")
+        gate.open()
+        assert count([one.result() for one in (held, *waiting)]) == {200: 4}
+        states = [wait_until_free(one) for one in (holder, server)]
+        assert [len(state["host"]["processes"]) for state in states] == [2, 2]
+
+
+def wait_until_free(server: Server) -> dict[str, Any]:
+    state: dict[str, Any] = {}
+
+    def is_free() -> bool:
+        state.update(server.state())
+        return bool(state["host"]["in_flight"] == 0)
+
+    wait_until(is_free, "all places are back")
+    return state
 
 
 def test_servers_share_the_limit(settings: dict[str, object], gate: Gate) -> None:

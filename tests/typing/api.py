@@ -19,6 +19,7 @@ later.init_app(app)
 
 assert_type(guard.snapshot(), Snapshot)
 assert_type(guard.snapshot(app=app).rejected["limit"], int)
+assert_type(guard.snapshot(scope="host").processes[0].pid, int)
 guard.set_limit(3)
 guard.set_mode("shadow", app=app)
 guard.set_limit("3")  # type: ignore[arg-type]
