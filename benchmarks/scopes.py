@@ -9,6 +9,7 @@ import platform
 import shlex
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from multiprocessing.synchronize import BoundedSemaphore
@@ -28,6 +29,8 @@ from flask_concurrency_guard.core.shared import SharedLimiter
 PROCESSES = 4
 FEW = 2  # A limit that processes contend for.
 PLENTY = 64
+WANTING = 32
+HELD = 0.005
 SPAWN = multiprocessing.get_context("spawn")
 
 Try = Callable[[], bool]
@@ -136,6 +139,48 @@ def measure_together(name: str, limit: int, seconds: float) -> tuple[float, floa
     return median(time for time, _ in got), median(share for _, share in got)
 
 
+def serve(
+    folder: Path, limit: int, threads: int, seconds: float, barrier: Any, counts: Any
+) -> None:
+    """Serve as much as one may, with others who want to; put how much into `counts`."""
+    limiter = SharedLimiter(
+        HostStore(folder / "host" / "app", limit), max_queue=threads, max_wait=seconds
+    )
+    served: list[int] = []
+
+    def work() -> None:
+        number, end = 0, time.monotonic() + seconds
+        while time.monotonic() < end:
+            lease = limiter.acquire()
+            if isinstance(lease, Lease):
+                time.sleep(HELD)
+                lease.release()
+                number += 1
+        served.append(number)
+
+    workers = [threading.Thread(target=work) for _ in range(threads)]
+    barrier.wait()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    counts.put(sum(served))
+
+
+def measure_shares(limit: int, processes: int, seconds: float) -> list[int]:
+    """Return how many places a second each of some processes has had, of which all want more."""
+    with tempfile.TemporaryDirectory() as folder:
+        barrier, counts = SPAWN.Barrier(processes), SPAWN.SimpleQueue()
+        args = (Path(folder), limit, WANTING // processes, seconds, barrier, counts)
+        started = [SPAWN.Process(target=serve, args=args) for _ in range(processes)]
+        for one in started:
+            one.start()
+        got = [counts.get() for _ in started]
+        for one in started:
+            one.join()
+    return sorted(round(count / seconds) for count in got)
+
+
 def main() -> None:
     """Measure, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -153,6 +198,18 @@ def main() -> None:
         few, share = measure_together(name, FEW, options.seconds)
         ratio = alone.ratio(name, "scope process")
         print(f"{name:34}{alone.of(name):8.2f}{ratio:8.2f}{plenty:16.2f}{few:14.2f}{share:9.0%}")
+    print(
+        f"\nScope host: {WANTING} threads want a place for {HELD * 1000:g} ms, again and again.\n"
+    )
+    print(f"{'':34}{'a second':>10}{'ratio':>8}{'each':>14}")
+    for limit in (1, FEW, 8):
+        whole = None
+        for processes in (1, 4, 8):
+            rates = measure_shares(limit, processes, 4 * options.seconds)
+            whole = whole or sum(rates)
+            name = f"limit {limit}, {processes} process{'es' * (processes > 1)}"
+            each = f"{rates[0]} to {rates[-1]}"
+            print(f"{name:34}{sum(rates):10}{sum(rates) / whole:8.2f}{each:>14}")
     print("\nMeasured with:", shlex.join(["python", *sys.argv]))
 
 

@@ -131,7 +131,7 @@ def obey(limiter: SharedLimiter) -> None:
 if __name__ == "__main__":
     folder, number, path, limit, what = sys.argv[1:6]
     account = Account(Path(folder), int(number))
-    limiter = SharedLimiter(HostStore(Path(path), int(limit)), max_wait=20.0)
+    limiter = SharedLimiter(HostStore(Path(path), int(limit)), max_queue=100, max_wait=20.0)
     if what == "obey":
         obey(limiter)
     for _ in range(int(sys.argv[6])):

@@ -56,6 +56,10 @@ FRESH = 100
 """How long a process counts as starving after it has last said so, in milliseconds. It says so
 every few; one that is stopped, or dead, doesn't."""
 
+TURN = 10
+"""For how long a process keeps its only place for those who wait in its own line, in milliseconds,
+where others have none. To hand it over takes them a moment, in which nobody is served."""
+
 RETRY = 1.0
 """After how many seconds to try again what has failed, and to look for the file."""
 
@@ -117,6 +121,7 @@ class HostStore:
         self._processes = os.cpu_count() or 1
         self._died: list[Process] = []
         self._next_look = self._blocked_until = 0.0
+        self._turn = 0
 
     def enter(self, in_flight: int) -> bool:
         """See `Store.enter`."""
@@ -315,6 +320,8 @@ class HostStore:
         if self._lends and not rivals:
             self._processes = board.processes()
             extra = (free - missing) // (2 * self._processes)
+        if not board.shares[slot]:
+            self._turn = self._now()
         board.shares[slot] += missing + extra
         return True
 
@@ -329,9 +336,13 @@ class HostStore:
             board.header[SHORT] = 0
         if excess > 0:
             surplus = excess
-        elif queued:
+        elif queued and rivals:
             # Nobody is left with none, and otherwise nothing moves to and fro.
-            surplus = 1 if rivals and (not min(rivals) or share > min(rivals) + 1) else 0
+            poorest = min(rivals)
+            is_over = (self._now() - self._turn) % MILLISECONDS >= TURN
+            surplus = 1 if share > poorest + 1 or (not poorest and is_over) else 0
+        elif queued:
+            surplus = 0
         else:
             surplus = share if rivals or not self._lends else 0
         board.shares[slot] = self.places = share - max(0, min(surplus, share - in_flight))
