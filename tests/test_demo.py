@@ -138,7 +138,7 @@ def test_output_in_a_file_is_plain_and_narrow(output: str) -> None:
 @pytest.mark.servers
 @pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
 def test_workers_share_the_limit_and_a_killed_one_gives_its_places_back() -> None:
-    options = ["--scope", "host", "--requests", "48", "--limit", "3", "--sleep", "0.5"]
+    options = ["--scope", "host", "--requests", "48", "--limit", "3", "--sleep", "1"]
     shown = subprocess.run([*DEMO, *options], capture_output=True, check=True, text=True).stdout
     in_flight = re.search(r"^in flight at once +(\d+) +(\d+)$", shown, re.MULTILINE)
     assert in_flight is not None

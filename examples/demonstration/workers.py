@@ -10,7 +10,8 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +27,7 @@ WORKERS = 4
 THREADS = 16
 HELD = 5.0
 PATIENCE = 20.0
+_BOOTED = re.compile(r"Booting worker with pid")
 _BEGINS = re.compile(r"^INFO process=(\d+) .* begins$", re.MULTILINE)
 _DIED = re.compile(r"^WARNING .*Worker \d+ died .*$", re.MULTILINE)
 
@@ -67,16 +69,21 @@ def show_workers(screen: Screen, requests: int, limit: int, seconds: float) -> N
     )
 
 
-def _gunicorn(scope: str, limit: int, folder: str) -> AbstractContextManager[Server]:
+@contextmanager
+def _gunicorn(scope: str, limit: int, folder: str) -> Iterator[Server]:
     command = [sys.executable, "-m", "gunicorn", "--bind", "127.0.0.1:0", "--chdir"]
-    command += [str(APP.parent), "--workers", str(WORKERS), "--threads", str(THREADS), "app:app"]
+    command += [str(APP.parent), "--workers", str(WORKERS), "--threads", str(THREADS)]
+    # A worker that is first to have imported the app would be alone for a while.
+    command += ["--preload", "app:app"]
     settings = {
         "FLASK_CONCURRENCY_GUARD_SCOPE": scope,
         "FLASK_CONCURRENCY_GUARD_DIR": str(Path(folder, "places")),
         "FLASK_CONCURRENCY_GUARD_LIMIT": str(limit),
         "FLASK_CONCURRENCY_GUARD_MAX_QUEUE": "0",
     }
-    return running_server(settings, command)
+    with running_server(settings, command) as server:
+        _wait_until(lambda: len(_BOOTED.findall(server.log())) == WORKERS)
+        yield server
 
 
 def _served(server: Server, requests: int, seconds: float) -> int:
