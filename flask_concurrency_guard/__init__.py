@@ -20,6 +20,8 @@ from .signals import request_admitted
 from .signals import request_queued
 from .signals import request_rejected
 from .signals import request_released
+from .signals import store_failed
+from .signals import store_recovered
 
 __all__ = [
     "ConcurrencyGuard",
@@ -40,4 +42,6 @@ __all__ = [
     "request_queued",
     "request_rejected",
     "request_released",
+    "store_failed",
+    "store_recovered",
 ]

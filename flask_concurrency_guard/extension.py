@@ -24,9 +24,9 @@ from .errors import SetupError
 from .errors import StoreUnavailable
 from .exemptions import find_exemptions
 from .exemptions import mark_exempt
-from .limits import make_host_store
 from .limits import make_limiter
 from .limits import make_shedder
+from .limits import make_store
 from .settings import Settings
 from .settings import read_settings
 from .through_flask import FlaskAnswer
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
 
+    from .core.cluster.member import ClusterSnapshot
     from .core.host.process import HostSnapshot
 
 T = TypeVar("T")
@@ -114,22 +115,29 @@ class ConcurrencyGuard:
     @overload
     def snapshot(self, app: Flask | None = None, *, scope: Literal["host"]) -> HostSnapshot: ...
 
+    @overload
+    def snapshot(
+        self, app: Flask | None = None, *, scope: Literal["cluster"]
+    ) -> ClusterSnapshot: ...
+
     def snapshot(
         self, app: Flask | None = None, *, scope: str = "process"
-    ) -> Snapshot | HostSnapshot:
-        """Return the numbers of this process at this instant, or what all those of the host do.
+    ) -> Snapshot | HostSnapshot | ClusterSnapshot:
+        """Return the numbers of this process at this instant, or of all that share the limit.
 
         :param app: the app; the current one, or the only one of this guard, where not given.
-        :param scope: ``"process"`` or ``"host"``.
-        :raises SetupError: the processes of the host share no limit.
+        :param scope: ``"process"``, or what ``CONCURRENCY_GUARD_SCOPE`` is.
+        :raises SetupError: it is something else.
         """
         state = self._state(app)
         if scope == "process":
             return state.middleware.snapshot()
-        if not isinstance(state.limiter, SharedLimiter):
+        if scope != state.settings.scope or not isinstance(state.limiter, SharedLimiter):
             raise SetupError(
-                "Only what the processes of a host share can be seen from one of them. Set"
-                " 'CONCURRENCY_GUARD_SCOPE' to 'host'."
+                f"Only what processes share can be seen from one of them. Here the scope is"
+                f" '{state.settings.scope}'; set 'CONCURRENCY_GUARD_SCOPE' to '{scope}'."
+                if scope in ("host", "cluster")
+                else f"'scope' must be 'process', 'host' or 'cluster', got {scope!r}."
             )
         return state.limiter.snapshot_of_all()
 
@@ -202,7 +210,7 @@ class _WeakApplication:
 
 def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
-    store = make_host_store(app, settings) if settings.scope == "host" else None
+    store = make_store(app, settings, get_app)
     limiter = make_limiter(settings, store)
     limiter.on_full = lambda: _collect_in_tests(get_app())
     wsgi_app: WSGIApplication = app.wsgi_app
@@ -223,7 +231,7 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
             else ProblemAnswer(settings.reject_status)
         ),
         sender=get_app,
-        display=Display(store) if store is not None else None,
+        display=None if store is None else Display(store),
     )
 
     warning = Lock()

@@ -12,15 +12,26 @@ from .core.shared import SharedLimiter
 from .core.shedder import Shedder
 from .core.store import StoreError
 from .errors import SetupError
+from .signals import emit
+from .signals import store_failed
+from .signals import store_recovered
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flask import Flask
 
+    from .core.cluster.store import ClusterStore
     from .core.host.store import HostStore
+    from .core.store import Store
     from .settings import Settings
 
 
-def make_limiter(settings: Settings, store: HostStore | None) -> Limiter:
+LEAST_CALLS = 10
+"""How often a call of the longest duration must fit into a lease."""
+
+
+def make_limiter(settings: Settings, store: Store | None) -> Limiter:
     """Return the limiter of an app.
 
     :param store: lends its places, where processes share them.
@@ -39,11 +50,27 @@ def make_limiter(settings: Settings, store: HostStore | None) -> Limiter:
     return SharedLimiter(store, **options)
 
 
-def make_host_store(app: Flask, settings: Settings) -> HostStore:
-    """Return what lends the places of an app to its processes.
+def make_store(
+    app: Flask, settings: Settings, get_sender: Callable[[], object]
+) -> HostStore | ClusterStore | None:
+    """Return what lends the places of an app, if no process has the limit for itself.
 
+    :param get_sender: returns the sender of signals.
     :raises SetupError: it can't be used here.
     """
+    if settings.scope == "process":
+        return None
+    try:
+        if settings.scope == "host":
+            return _make_host_store(app, settings)
+        return _make_cluster_store(settings, get_sender)
+    except StoreError as error:
+        raise SetupError(
+            f"'CONCURRENCY_GUARD_SCOPE' is '{settings.scope}', and that doesn't work here. {error}"
+        ) from error
+
+
+def _make_host_store(app: Flask, settings: Settings) -> HostStore:
     # Not for those who don't need it: where there is no ctypes, the rest works all the same.
     from .core.host.folder import default_folder
     from .core.host.folder import default_name
@@ -52,12 +79,41 @@ def make_host_store(app: Flask, settings: Settings) -> HostStore:
     folder = settings.dir or default_folder()
     name = settings.name or default_name(app.import_name, app.root_path)
     store = HostStore(folder / f"{name}.host", settings.limit, on_error=settings.on_store_error)
-    try:
-        store.check()
-    except StoreError as error:
-        raise SetupError(
-            f"'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. {error}"
-        ) from error
+    store.check()
+    return store
+
+
+def _make_cluster_store(settings: Settings, get_sender: Callable[[], object]) -> ClusterStore:
+    if settings.store_url is None:
+        raise StoreError("Say where the store is: 'CONCURRENCY_GUARD_STORE_URL = \"redis://…\"'.")
+    if settings.name is None:
+        raise StoreError(
+            "Say by 'CONCURRENCY_GUARD_NAME' what all who share the limit call it, and nobody else"
+            " who uses the same store."
+        )
+    if settings.lease_time < LEAST_CALLS * settings.store_timeout:
+        raise StoreError(
+            f"'CONCURRENCY_GUARD_LEASE_TIME' must be at least {LEAST_CALLS} times"
+            f" 'CONCURRENCY_GUARD_STORE_TIMEOUT': a lease of {settings.lease_time:g} s can't be"
+            " renewed in time."
+        )
+    from .core.cluster.connect import Connector
+    from .core.cluster.store import ClusterStore
+
+    def on_change(error: Exception | None) -> None:
+        if error is None:
+            emit(store_recovered, get_sender())
+        else:
+            emit(store_failed, get_sender(), error=error)
+
+    store = ClusterStore(
+        Connector(settings.store_url, settings.store_timeout),
+        settings.name,
+        settings.limit,
+        lease_time=settings.lease_time,
+        on_error=settings.on_store_error,
+    )
+    store.on_change = on_change
     return store
 
 

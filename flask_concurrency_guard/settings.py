@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
+from .core.cluster.address import Address
+from .core.cluster.address import read_url
 from .core.codel import INTERVAL
 from .core.codel import TARGET
 from .core.decisions import Mode
@@ -68,6 +70,9 @@ class Settings:
     scope: str
     name: str | None
     dir: Path | None
+    store_url: Address | None
+    store_timeout: float
+    lease_time: float
     on_store_error: OnStoreError
     max_queue: int | None
     max_wait: float
@@ -221,6 +226,11 @@ def _folder(value: Any) -> Path:
     return path
 
 
+def _store_url(value: Any) -> Address:
+    _require(isinstance(value, str))
+    return read_url(value)
+
+
 def _paths(value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
         value = [path.strip() for path in value.split(",") if path.strip()]
@@ -271,17 +281,18 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_SCOPE",
         "process",
-        _one_of("process", "host"),
-        "'process' or 'host'",
+        _one_of("process", "host", "cluster"),
+        "'process', 'host' or 'cluster'",
         "Whether each `process` has the limit for itself, or all processes of the `host` share it "
-        "(Linux).",
+        "(Linux), or those of many hosts (`cluster`).",
     ),
     Setting(
         "CONCURRENCY_GUARD_NAME",
         None,
         _optional(_file_name),
         "a name of letters, digits, '.', '_' and '-', or None",
-        "What those who share a limit call it; `None` for the app's import name and place.",
+        "What those who share a limit call it; `None` for the app's import name and place. A "
+        "`cluster` needs one.",
     ),
     Setting(
         "CONCURRENCY_GUARD_DIR",
@@ -290,6 +301,29 @@ SETTINGS = (
         "the absolute path of a folder, or None",
         "The folder of the file that processes of a host share; `None` for one of this user's, in "
         "memory.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STORE_URL",
+        None,
+        _optional(_store_url),
+        "a URL such as 'redis://localhost:6379/0', or None",
+        "Where the Redis or Valkey is that lends places to a `cluster`: `redis://`, `rediss://`, "
+        "`unix://`, `redis+sentinel://` or `redis+cluster://`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STORE_TIMEOUT",
+        0.05,
+        _positive_seconds,
+        "a positive number of seconds",
+        "How many seconds to wait for a connection to it, and for an answer.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_LEASE_TIME",
+        10.0,
+        _positive_seconds,
+        "a positive number of seconds",
+        "After how many seconds without a word from a process of a `cluster` its places are "
+        "others'.",
     ),
     Setting(
         "CONCURRENCY_GUARD_ON_STORE_ERROR",

@@ -33,6 +33,15 @@ request_released = _signals.signal(
     "request-released",
     doc="A request gave its lease back. Sent with ``environ`` and ``lease``.",
 )
+store_failed = _signals.signal(
+    "store-failed",
+    doc="The store of a cluster can't be reached from this process, which goes by "
+    "`ON_STORE_ERROR` from here on. Sent with ``error``, in a thread of the guard's.",
+)
+store_recovered = _signals.signal(
+    "store-recovered",
+    doc="The store can be reached again. Sent in a thread of the guard's.",
+)
 
 
 def emit(signal: NamedSignal, sender: object, **details: object) -> None:

@@ -14,6 +14,7 @@ from .limiter import positive
 if TYPE_CHECKING:
     from threading import Lock
 
+    from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
     from .store import Store
 
@@ -53,7 +54,7 @@ class SharedLimiter(Limiter):
             self.limit = limit
             self._fill()
 
-    def snapshot_of_all(self) -> HostSnapshot:
+    def snapshot_of_all(self) -> HostSnapshot | ClusterSnapshot:
         """Return what all processes that share the limit are at."""
         with self._holding_lock():
             return self._store.snapshot(self.name)

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING
 from typing import Protocol
 
 if TYPE_CHECKING:
+    from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
+    from .host.scoreboard import Scoreboard
+
+UNBOUNDED = 2**31
 
 
 class StoreError(Exception):
@@ -27,6 +31,23 @@ class OnStoreError(StrEnum):
     """None is admitted."""
 
 
+def places_without(policy: OnStoreError, limit: int, processes: int) -> int:
+    """Return how many a process admits while the store can't be used.
+
+    :param processes: how many there were, when that was last known.
+    """
+    if policy is OnStoreError.LOCAL:
+        return max(1, limit // processes)
+    return UNBOUNDED if policy is OnStoreError.OPEN else 0
+
+
+def admitted_without(policy: OnStoreError, places: int) -> str:
+    """Say what `places_without` means."""
+    if policy is OnStoreError.LOCAL:
+        return f"{places} at once"
+    return "everything" if policy is OnStoreError.OPEN else "nothing"
+
+
 class Store(Protocol):
     """Lends the places of one limit to the limiters of several processes.
 
@@ -41,6 +62,9 @@ class Store(Protocol):
     places: int
     """How many may be in flight in this process. More only after a call of `take`, and less at
     any moment: so `enter` has to agree before each place is used."""
+
+    scoreboard: Scoreboard | None
+    """Where to show what this process is serving, if anywhere."""
 
     def enter(self, in_flight: int) -> bool:
         """Say that there will be `in_flight` now, which is not more than `places`.
@@ -63,7 +87,7 @@ class Store(Protocol):
         :raises StoreError: it can't be changed now.
         """
 
-    def snapshot(self, name: str) -> HostSnapshot:
+    def snapshot(self, name: str) -> HostSnapshot | ClusterSnapshot:
         """Return what all processes are at.
 
         :param name: the limiter's.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from ..core.host.store import HostStore
     from ..core.lease import Lease
+    from ..core.store import Store
 
 _ROW = "flask_concurrency_guard.row"
 
@@ -17,10 +17,10 @@ _ROW = "flask_concurrency_guard.row"
 class Display:
     """Show requests from their admission to their release.
 
-    :param store: has the scoreboard.
+    :param store: has the scoreboard, or none.
     """
 
-    def __init__(self, store: HostStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:

@@ -301,7 +301,7 @@ def test_a_file_that_was_removed_is_made_again(
 
 @pytest.mark.parametrize(
     ("policy", "places", "said"),
-    [("local", 4, "4 at once"), ("open", 100, "everything"), ("closed", 0, "0 at once")],
+    [("local", 4, "4 at once"), ("open", 100, "everything"), ("closed", 0, "nothing")],
 )
 def test_what_is_done_while_the_file_cannot_be_used(
     path: Path,

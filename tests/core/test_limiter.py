@@ -14,6 +14,7 @@ from core_support import Clock
 from core_support import Waiter
 from core_support import lease_of
 from core_support import rejection_of
+from valkey_server import new_name
 
 from flask_concurrency_guard.core.decisions import Mode
 from flask_concurrency_guard.core.decisions import Reason
@@ -25,17 +26,22 @@ from flask_concurrency_guard.core.shared import SharedLimiter
 from flask_concurrency_guard.core.shedder import Verdict
 
 
-@pytest.fixture(autouse=True, params=["process", "host"])
+@pytest.fixture(autouse=True, params=["process", "host", "cluster"])
 def scope(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Run each test on both limiters: one that is alone in sharing behaves like the other."""
+    """Run each test on all limiters: one that is alone in sharing behaves like the other."""
     scope: str = request.param
-    if scope == "host":
-        numbers = itertools.count()
+    numbers = itertools.count()
 
-        def shared(limit: int, **settings: Any) -> SharedLimiter:
-            store = HostStore(tmp_path / "private" / f"{next(numbers)}", limit)
-            return SharedLimiter(store, **settings)
+    def on_host(limit: int, **settings: Any) -> SharedLimiter:
+        store = HostStore(tmp_path / "private" / f"{next(numbers)}", limit)
+        return SharedLimiter(store, **settings)
 
+    def in_cluster(limit: int, **settings: Any) -> SharedLimiter:
+        valkey = request.getfixturevalue("valkey")
+        return SharedLimiter(valkey.store(new_name(), limit), **settings)
+
+    if scope != "process":
+        shared = on_host if scope == "host" else in_cluster
         monkeypatch.setitem(globals(), "Limiter", shared)
     return scope
 
@@ -194,7 +200,7 @@ def test_the_time_in_the_line_is_measured_and_not_held_against_the_lease() -> No
 def test_a_place_given_in_the_instant_of_the_timeout_is_passed_on(
     monkeypatch: pytest.MonkeyPatch, scope: str
 ) -> None:
-    if scope == "host":
+    if scope != "process":
         pytest.skip("looks again before it gives up; see the thousand races")
     limiter = Limiter(1, max_queue=2, max_wait=30)
     lease = lease_of(limiter)

@@ -30,6 +30,8 @@ from typing import TypeVar
 from ..fork import reset_after_fork
 from ..store import OnStoreError
 from ..store import StoreError
+from ..store import admitted_without
+from ..store import places_without
 from .board import CONFIGURED
 from .board import HEADER
 from .board import JOIN
@@ -67,7 +69,6 @@ BLOCKED = 0.05
 """For how many seconds not to ask for the mutex, when it could not be had. Who holds it was stopped
 then, or there is no CPU for it."""
 
-UNBOUNDED = 2**31
 MILLISECONDS = 2**32
 
 
@@ -231,17 +232,13 @@ class HostStore:
 
     def _fail(self, error: Exception) -> None:
         self._leave_board()
-        self.places = {
-            OnStoreError.LOCAL: max(1, self.limit // self._processes),
-            OnStoreError.OPEN: UNBOUNDED,
-            OnStoreError.CLOSED: 0,
-        }[self._on_error]
+        self.places = places_without(self._on_error, self.limit, self._processes)
         if not self._failed:
             self._failed = True
             logger.error(
                 "%s Until it can be used, this process admits %s.",
                 error,
-                "everything" if self.places == UNBOUNDED else f"{self.places} at once",
+                admitted_without(self._on_error, self.places),
             )
 
     def _tell_who_died(self) -> None:

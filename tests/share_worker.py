@@ -4,6 +4,8 @@ Started with the account's folder, its number, the board's path, the limit, and 
 
 - ``churn THREADS``: acquire, stay a moment and release, for ever;
 - ``obey``: do what each line of the standard input says, and answer it with one line.
+
+Instead of a board's path there can be the URL of a server, with ``?`` and the limit's name.
 """
 
 from __future__ import annotations
@@ -19,6 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flask_concurrency_guard.core.cluster.address import read_url
+from flask_concurrency_guard.core.cluster.connect import Connector
+from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
@@ -27,7 +32,10 @@ from flask_concurrency_guard.core.shared import SharedLimiter
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from flask_concurrency_guard.core.store import Store
+
 WORKERS = 1024
+LEASE_TIME = 1.0
 
 
 class Account:
@@ -91,6 +99,13 @@ def make_account(folder: Path) -> memoryview:
         return memoryview(mmap.mmap(file.fileno(), 0)).cast("I")[WORKERS:]
 
 
+def make_store(where: str, limit: int) -> Store:
+    if "://" not in where:
+        return HostStore(Path(where), limit)
+    url, _, name = where.partition("?")
+    return ClusterStore(Connector(read_url(url), 5.0), name, limit, lease_time=LEASE_TIME)
+
+
 def churn(limiter: SharedLimiter, account: Account, limit: int) -> None:
     while True:
         lease = limiter.acquire()
@@ -131,7 +146,7 @@ def obey(limiter: SharedLimiter) -> None:
 if __name__ == "__main__":
     folder, number, path, limit, what = sys.argv[1:6]
     account = Account(Path(folder), int(number))
-    limiter = SharedLimiter(HostStore(Path(path), int(limit)), max_queue=100, max_wait=20.0)
+    limiter = SharedLimiter(make_store(path, int(limit)), max_queue=100, max_wait=20.0)
     if what == "obey":
         obey(limiter)
     for _ in range(int(sys.argv[6])):

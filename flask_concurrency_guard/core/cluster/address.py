@@ -1,0 +1,81 @@
+"""Where Redis or Valkey is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl
+from urllib.parse import unquote
+from urllib.parse import urlsplit
+
+REDIS_PORT = 6379
+SENTINEL_PORT = 26379
+
+SCHEMES = ("redis", "rediss", "unix")
+FORMS = ("sentinel", "cluster")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the store is, as its URL says."""
+
+    url: str
+    scheme: str
+    form: str
+    """``"sentinel"``, ``"cluster"``, or nothing for a single server."""
+    nodes: tuple[tuple[str, int], ...]
+    service: str
+    options: dict[str, Any]
+
+    def __str__(self) -> str:
+        """Return what can be shown of it: no password."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def read_url(url: str) -> Address:
+    """Return what `url` says.
+
+    :raises ValueError: it is none that is understood. The message says what is wrong with it.
+    """
+    parts = urlsplit(url)
+    scheme, _, form = parts.scheme.partition("+")
+    if scheme not in SCHEMES or form not in ("", *FORMS) or (form and scheme == "unix"):
+        raise ValueError(
+            "it begins with none of 'redis://', 'rediss://', 'unix://', 'redis+sentinel://' and"
+            " 'redis+cluster://'"
+        )
+    if not form:
+        if scheme != "unix" and not parts.hostname:
+            raise ValueError("it names no host")
+        if scheme == "unix" and not parts.path:
+            raise ValueError("it names no socket")
+        return Address(url, scheme, form, (), "", {})
+    login, _, hosts = parts.netloc.rpartition("@")
+    default = SENTINEL_PORT if form == "sentinel" else REDIS_PORT
+    nodes = tuple(_node(host, default) for host in hosts.split(","))
+    username, _, password = login.partition(":")
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    if username:
+        options["username"] = unquote(username)
+    if password:
+        options["password"] = unquote(password)
+    if scheme == "rediss":
+        options["ssl"] = True
+    service, _, database = parts.path.strip("/").partition("/")
+    if form == "sentinel" and not service:
+        raise ValueError("it lacks the name of the service, as in '…:26379/mymaster'")
+    if form == "cluster" and service:
+        raise ValueError("a cluster has no databases to choose from")
+    if database:
+        if not database.isdecimal():
+            raise ValueError("after the name of the service there can be a database's number only")
+        options["db"] = int(database)
+    return Address(url, scheme, form, nodes, service, options)
+
+
+def _node(text: str, default: int) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname:
+        raise ValueError("it names no host")
+    return parts.hostname, parts.port or default

@@ -1,0 +1,82 @@
+"""Connect to Redis or Valkey, in whichever form it is there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ..store import StoreError
+
+if TYPE_CHECKING:
+    from .address import Address
+
+
+class Connector:
+    """Make clients for one address, when they are needed first.
+
+    :param address: see `read_url`.
+    :param timeout: how long to wait for a connection, or for an answer, in seconds.
+    :raises StoreError: redis-py is not installed.
+    """
+
+    def __init__(self, address: Address, timeout: float) -> None:
+        try:
+            import redis  # noqa: F401
+        except ImportError:
+            raise StoreError(
+                "It needs redis-py: 'pip install Flask-Concurrency-Guard[redis]'."
+            ) from None
+        self.address = address
+        self._timeout = timeout
+        self._client: Any = None
+        self._listening: Any = None
+
+    def afresh(self) -> Connector:
+        """Return another one that shares no connection with this one."""
+        return Connector(self.address, self._timeout)
+
+    def client(self) -> Any:
+        """Return the client for calls. It tries a call once more where a connection was cut."""
+        if self._client is None:
+            self._client = self._connect(retries=1)
+        return self._client
+
+    def listening_client(self) -> Any:
+        """Return the client for a listener. It says so when its connection was cut."""
+        if self._listening is None:
+            self._listening = self._connect(retries=0)
+        return self._listening
+
+    def close(self) -> None:
+        """Close all connections."""
+        clients, self._client, self._listening = (self._client, self._listening), None, None
+        for client in clients:
+            if client is not None:
+                client.close()
+
+    def _connect(self, retries: int) -> Any:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+        from redis.sentinel import Sentinel
+
+        # A cut connection says nothing of the store. One that doesn't answer in time does.
+        options: dict[str, Any] = {
+            "retry": Retry(NoBackoff(), retries, (redis.ConnectionError,)),
+            "socket_timeout": self._timeout,
+            "socket_connect_timeout": self._timeout,
+        }
+        address = self.address
+        if not address.form:
+            return redis.Redis.from_url(address.url, **options)
+        options |= address.options
+        if address.form == "cluster":
+            nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
+            return redis.RedisCluster(startup_nodes=nodes, **options)
+        sentinel = Sentinel(
+            address.nodes,
+            socket_timeout=self._timeout,
+            socket_connect_timeout=self._timeout,
+            retry=Retry(NoBackoff(), 0, (redis.ConnectionError,)),
+        )
+        return sentinel.master_for(address.service, **options)

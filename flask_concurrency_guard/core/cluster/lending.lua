@@ -1,0 +1,180 @@
+-- Lend the places of one limit to its members, the processes that share it.
+--
+-- A call says what a member has and wants, never how much more or less: a call that comes twice
+-- does no more than one. A member that has not called for the time of a lease has nothing any more.
+--
+-- Returns: its share, the limit, whether others need what it doesn't use (how many wait for it, and
+-- one more where little is left), how many members there are.
+
+local cap, members, leases, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id = ARGV[1]
+local seq = tonumber(ARGV[2])         -- rises with each call of this member
+local used = tonumber(ARGV[3])        -- how many it has in flight, whatever it was lent
+local keep = tonumber(ARGV[4])        -- how many of its places it would like to keep
+local wanted = tonumber(ARGV[5])      -- how many it needs
+local waits = ARGV[6] == '1'          -- whether to give it a place when there is one again
+local gives_way = tonumber(ARGV[7])   -- 1: to those who are poorer, 2: with its only place, too
+local lease_time = tonumber(ARGV[8])  -- in milliseconds
+local limit = tonumber(ARGV[9])
+local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'; or 'never'
+local channels = ARGV[11]             -- what the names of the channels begin with
+
+local KEPT = 86400000  -- What nobody has asked for in a day is forgotten.
+local QUIET = 20       -- How long not to say again that places are short.
+
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+local function read(member)
+  local record = redis.call('HGET', members, member)
+  if not record then
+    return nil, 0
+  end
+  local share, last = string.match(record, '^(%d+) (%d+)')
+  return tonumber(last), tonumber(share)
+end
+
+local function write(member, last, share, in_flight)
+  redis.call('HSET', members, member, string.format('%d %d %d', share, last, in_flight))
+end
+
+local function forget(member)
+  redis.call('HDEL', members, member)
+  redis.call('ZREM', leases, member)
+  redis.call('ZREM', waiting, member)
+end
+
+-- The sum of all shares is kept, since adding them up takes long where there are thousands. Where
+-- one of the keys was lost, it is made anew from what is left.
+local function recount()
+  local sum = 0
+  for _, member in ipairs(redis.call('ZRANGE', leases, 0, -1)) do
+    local last, share = read(member)
+    if last then
+      sum = sum + share
+    else
+      forget(member)
+    end
+  end
+  for _, member in ipairs(redis.call('HKEYS', members)) do
+    if not redis.call('ZSCORE', leases, member) then
+      forget(member)
+    end
+  end
+  return sum
+end
+
+local function say_short()
+  local said = tonumber(redis.call('HGET', cap, 'said')) or 0
+  if math.abs(now - said) >= QUIET then
+    redis.call('HSET', cap, 'said', now)
+    redis.call('PUBLISH', channels .. 'short', '')
+  end
+end
+
+local lent = tonumber(redis.call('HGET', cap, 'lent'))
+if not lent or redis.call('HLEN', members) ~= redis.call('ZCARD', leases) then
+  lent = recount()
+end
+
+for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
+  local _, share = read(member)
+  lent = lent - share
+  forget(member)
+end
+
+local last, share = read(id)
+local is_late = last and seq < last  -- Overtaken by a later call, over another connection.
+
+if not is_late then
+  local known = tonumber(redis.call('HGET', cap, 'limit'))
+  local configured = tonumber(redis.call('HGET', cap, 'configured'))
+  if sets_limit == 'always' or not known or (sets_limit == 'configured' and limit ~= configured) then
+    redis.call('HSET', cap, 'limit', limit)
+    if sets_limit ~= 'always' then
+      redis.call('HSET', cap, 'configured', limit)
+    end
+  else
+    limit = known
+  end
+
+  local before = share
+  share = math.max(used, math.min(share, keep))
+  if gives_way > 0 and share > used then
+    local first = redis.call('ZRANGE', waiting, 0, 0)[1]
+    if first and first ~= id then
+      local _, theirs = read(first)
+      if share > theirs + 1 or (theirs == 0 and gives_way == 2) then
+        share = share - 1
+      end
+    end
+  end
+  lent = lent - before + share
+  if lent > limit then
+    local surplus = math.min(lent - limit, share - used)
+    share = share - surplus
+    lent = lent - surplus
+  end
+  redis.call('ZADD', leases, now + lease_time, id)
+  write(id, seq, share, used)
+  if not waits or wanted <= share then
+    redis.call('ZREM', waiting, id)
+  end
+else
+  limit = tonumber(redis.call('HGET', cap, 'limit')) or limit
+end
+
+-- Who waits comes first, in turn.
+while lent < limit do
+  local first = redis.call('ZRANGE', waiting, 0, 0)[1]
+  if not first then
+    break
+  end
+  redis.call('ZREM', waiting, first)
+  local their_last, theirs = read(first)
+  if their_last then
+    local in_flight = string.match(redis.call('HGET', members, first), '(%d+)$')
+    lent = lent + 1
+    write(first, their_last, theirs + 1, in_flight)
+    if first == id then
+      share = theirs + 1
+    else
+      redis.call('PUBLISH', channels .. first, string.format('%d %d', their_last, theirs + 1))
+    end
+  end
+end
+
+local count = redis.call('ZCARD', leases)
+if not is_late and wanted > share then
+  local missing = wanted - share
+  if limit - lent >= missing then
+    -- Nobody waits, since there is something left. So it may have some more, to ask less often.
+    local extra = math.floor((limit - lent - missing) / (2 * count))
+    lent = lent + missing + extra
+    share = share + missing + extra
+    write(id, seq, share, used)
+    redis.call('ZREM', waiting, id)
+  else
+    if waits and not redis.call('ZSCORE', waiting, id) then
+      redis.call('ZADD', waiting, redis.call('HINCRBY', cap, 'turn', 1), id)
+    end
+    say_short()
+  end
+end
+if lent > limit then
+  say_short()
+end
+
+redis.call('HSET', cap, 'lent', lent)
+for _, key in ipairs(KEYS) do
+  redis.call('PEXPIRE', key, math.max(KEPT, 2 * lease_time))
+end
+
+local others = redis.call('ZCARD', waiting)
+if redis.call('ZSCORE', waiting, id) then
+  others = others - 1
+end
+if limit - lent < count - 1 then
+  others = others + 1  -- Not one for each: whoever comes next would find nothing.
+end
+return {share, limit, others, count}
