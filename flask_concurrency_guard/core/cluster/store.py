@@ -93,7 +93,7 @@ class ClusterStore:
     :param limit: how many may be in flight. The last one that starts with another number than
         those before changes it for all.
     :param lease_time: after how many seconds the server takes back what it has not heard of.
-    :param on_error: what to do while the server can't be reached.
+    :param on_error: what to do while the server can't be used.
     :param clock: a monotonic clock, in seconds.
     """
 
@@ -110,7 +110,7 @@ class ClusterStore:
         self.limit = limit
         self.scoreboard: Scoreboard | None = None  # There is none over hosts.
         self.on_change: Callable[[Exception | None], object] | None = None
-        """Called when the server could not be reached, with the error; and with None when it can
+        """Called when the server can't be used any more, with the error; and with None when it can
         be again. In the keeper's thread, with no lock held."""
         self._name = name
         self._configured = limit
@@ -189,7 +189,7 @@ class ClusterStore:
         """See `Store.set_limit`."""
         if not self._settle(limit=limit):
             raise StoreError(
-                f"{self._connector.address} can't be reached, so the limit is as it was."
+                f"{self._connector.address} can't be used now, so the limit is what it was."
             )
         self._next_ask = self._next_wait = -math.inf
 
@@ -209,16 +209,17 @@ class ClusterStore:
 
     def close(self) -> None:
         """Give everything back. Whatever comes then begins anew."""
-        with self._calls, self._state:
-            self.places = self._in_flight = 0
-            self._until = -math.inf
-            self._seq += 1
-            if self._has_joined:
+        with self._calls:
+            with self._state:
+                self.places = self._in_flight = 0
+                self._until = -math.inf
+                self._seq += 1
+                has_joined, self._has_joined = self._has_joined, False
+            if has_joined:
                 try:
                     self.ledger.settle(self._seq, lease_time=0.0, limit=self.limit)
                 except Exception as error:
                     logger.debug("Its places come back when the lease ends: %s.", error)
-            self._has_joined = False
             self._connector.close()
 
     # What the keeper does.
@@ -333,7 +334,7 @@ class ClusterStore:
             was_failed, self._error = self._error is not None, None
         if was_failed:
             self._news.append(None)
-            logger.warning("%s can be reached again.", self._connector.address)
+            logger.warning("%s can be used again.", self._connector.address)
 
     def _have(self, share: int) -> None:
         if share and not self.places:
@@ -350,7 +351,7 @@ class ClusterStore:
         if not was_failed:
             self._news.append(error)
             logger.error(
-                "%s can't be reached: %s. Until it can be, this process admits %s.",
+                "%s can't be used: %s. Until it can be, this process admits %s.",
                 self._connector.address,
                 str(error).rstrip("."),
                 admitted_without(self._on_error, self.places),
