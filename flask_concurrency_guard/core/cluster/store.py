@@ -220,7 +220,7 @@ class ClusterStore:
                     self.ledger.settle(self._seq, lease_time=0.0, limit=self.limit)
                 except Exception as error:
                     logger.debug("Its places come back when the lease ends: %s.", error)
-            self._connector.close()
+            self.ledger.close()
 
     # What the keeper does.
 
