@@ -134,10 +134,8 @@ class ConcurrencyGuard:
             return state.middleware.snapshot()
         if scope != state.settings.scope or not isinstance(state.limiter, SharedLimiter):
             raise SetupError(
-                f"Only what processes share can be seen from one of them. Here the scope is"
-                f" '{state.settings.scope}'; set 'CONCURRENCY_GUARD_SCOPE' to '{scope}'."
-                if scope in ("host", "cluster")
-                else f"'scope' must be 'process', 'host' or 'cluster', got {scope!r}."
+                f"'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is:"
+                f" '{state.settings.scope}'. Got {scope!r}."
             )
         return state.limiter.snapshot_of_all()
 

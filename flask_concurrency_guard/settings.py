@@ -40,6 +40,7 @@ BY_STYLE = "style"
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_LOGIN = re.compile("//[^@/]*@")  # In a URL; nobody's password belongs into a log.
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
 
@@ -125,8 +126,9 @@ def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
         return setting.read(_from_text(value))
     except ValueError as error:
         details = f" ({error})" if str(error) else ""
+        shown = _LOGIN.sub("//…@", repr(value))
         raise ConfigurationError(
-            f"'{setting.key}' must be {setting.expected}, got {value!r}{details}."
+            f"'{setting.key}' must be {setting.expected}, got {shown}{details}."
         ) from None
 
 

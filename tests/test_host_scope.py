@@ -130,8 +130,8 @@ def test_there_is_nothing_to_see_in_the_scope_of_a_process() -> None:
     with pytest.raises(SetupError) as raised:
         guard.snapshot(scope="host")
     assert str(raised.value) == (
-        "Only what the processes of a host share can be seen from one of them. Set"
-        " 'CONCURRENCY_GUARD_SCOPE' to 'host'."
+        "'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is: 'process'."
+        " Got 'host'."
     )
 
 

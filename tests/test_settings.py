@@ -11,6 +11,7 @@ from flask import Flask
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import ConfigurationError
+from flask_concurrency_guard.core.cluster.address import read_url
 from flask_concurrency_guard.json.backends import NAMES
 from flask_concurrency_guard.json.policy import STYLES
 from flask_concurrency_guard.settings import PREFIX
@@ -66,6 +67,8 @@ def test_the_defaults_are_not_shared() -> None:
         ("NAME", "none", None),
         ("DIR", "/run/app", Path("/run/app")),
         ("DIR", Path("/run/app"), Path("/run/app")),
+        ("STORE_URL", "redis://cache:6379/1", read_url("redis://cache:6379/1")),
+        ("LEASE_TIME", 5, 5.0),
         ("ON_STORE_ERROR", "closed", "closed"),
         ("MAX_QUEUE", 0, 0),
         ("MAX_QUEUE", None, None),
@@ -146,7 +149,7 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
         ("LIMIT", True, "must be a positive integer, got True."),
         ("LIMIT", "true", "must be a positive integer, got 'true'."),
         ("LIMIT", None, "must be a positive integer, got None."),
-        ("SCOPE", "cluster", "must be 'process' or 'host', got 'cluster'."),
+        ("SCOPE", "network", "must be 'process', 'host' or 'cluster', got 'network'."),
         (
             "NAME",
             "a/b",
@@ -159,6 +162,20 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
             "must be the absolute path of a folder, or None, got 'run' (it is relative to the"
             " folder that a process happens to be in).",
         ),
+        (
+            "STORE_URL",
+            "http://user:secret@cache:6379",
+            "must be a URL such as 'redis://localhost:6379/0', or None, got"
+            " 'http://…@cache:6379' (it begins with none of 'redis://', 'rediss://', 'unix://',"
+            " 'redis+sentinel://' and 'redis+cluster://').",
+        ),
+        (
+            "STORE_URL",
+            6379,
+            "must be a URL such as 'redis://localhost:6379/0', or None, got 6379.",
+        ),
+        ("STORE_TIMEOUT", 0, "must be a positive number of seconds, got 0."),
+        ("LEASE_TIME", None, "must be a positive number of seconds, got None."),
         ("ON_STORE_ERROR", "wait", "must be 'local', 'open' or 'closed', got 'wait'."),
         (
             "MAX_QUEUE",
@@ -279,8 +296,8 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         ("EXEMPTED", "Did you mean 'CONCURRENCY_GUARD_EXEMPT'?"),
         (
             "FOO",
-            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, SCOPE, NAME, DIR,"
-            " ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
+            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, SCOPE, NAME, DIR, STORE_URL,"
+            " STORE_TIMEOUT, LEASE_TIME, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
             " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
             " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"
