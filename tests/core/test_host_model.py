@@ -18,6 +18,8 @@ from hypothesis.stateful import precondition
 from hypothesis.stateful import rule
 
 from flask_concurrency_guard.core.host import store as stores
+from flask_concurrency_guard.core.host.board import Board
+from flask_concurrency_guard.core.host.borrower import FRESH
 from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.host.system import register_barrier
 
@@ -78,9 +80,9 @@ class Processes(RuleBasedStateMachine):
         number %= len(self.stores)
         store = self.stores.pop(number)
         self.in_flight.pop(number)
-        if store._board is not None:
-            store._board.close()
-        if not any(store._board for store in self.stores):
+        if store._borrower is not None:
+            store._borrower.board.close()
+        if not any(store._borrower for store in self.stores):
             self.limit = self.configured
 
     @precondition(lambda self: self.stores)
@@ -95,28 +97,32 @@ class Processes(RuleBasedStateMachine):
 
     def starving_others(self, number: int) -> bool:
         store = self.stores[number]
-        board = next((store._board for store in self.stores if store._board), None)
+        board = self.board()
         if board is None:
             return False
-        slot = store._slot if store._board else -1
-        now = store._now()
+        slot = store._slot if store._borrower else -1
+        now = int(self.clock() * 1000)
         return any(
-            since and other != slot and now - since < stores.FRESH
+            since and other != slot and now - since < FRESH
             for other, since in enumerate(board.waiting)
         )
 
+    def board(self) -> Board | None:
+        for store in getattr(self, "stores", ()):
+            if store._borrower:
+                return store._borrower.board
+        return None
+
     @invariant()
     def no_more_is_lent_than_there_is(self) -> None:
-        if board := next(
-            (store._board for store in getattr(self, "stores", ()) if store._board), None
-        ):
+        if board := self.board():
             assert board.lent() <= max(self.limit, sum(self.in_flight)) or board.header[5]
 
     def teardown(self) -> None:
         stores.register_barrier = register_barrier
         for store in getattr(self, "stores", ()):
-            if store._board is not None:
-                store._board.close()
+            if store._borrower is not None:
+                store._borrower.board.close()
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
 

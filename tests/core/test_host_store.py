@@ -53,9 +53,8 @@ class Process:
         self.store.leave(self.in_flight, queued)
 
     def die(self) -> None:
-        board = self.store._board
-        if board is not None:
-            board.close()
+        if self.store._borrower is not None:
+            self.store._borrower.board.close()
 
 
 def test_the_limit_is_shared(path: Path) -> None:
@@ -423,10 +422,10 @@ def test_nobody_waits_for_who_stopped_with_the_mutex_held(path: Path) -> None:
     stopped, other = Process(path, 4, clock=clock), Process(path, 4, clock=clock)
     assert stopped.acquire()
     assert other.acquire()
-    assert stopped.store._board is not None
-    assert stopped.store._board.lock()
+    assert stopped.store._borrower is not None
+    assert stopped.store._borrower.board.lock()
     assert other.acquire_all() == other.store.places
-    stopped.store._board.unlock()
+    stopped.store._borrower.board.unlock()
     assert other.acquire_all() == other.store.places  # Not asked again at once.
     clock.now += 0.1
     assert other.acquire_all() == 3
