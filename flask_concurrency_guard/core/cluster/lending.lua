@@ -14,7 +14,7 @@ local keep = tonumber(ARGV[4])        -- how many of its places it would like to
 local wanted = tonumber(ARGV[5])      -- how many it needs
 local waits = ARGV[6] == '1'          -- whether to give it a place when there is one again
 local gives_way = tonumber(ARGV[7])   -- 1: to those who are poorer, 2: with its only place, too
-local lease_time = tonumber(ARGV[8])  -- in milliseconds
+local lease_time = tonumber(ARGV[8])  -- in milliseconds; 0: it leaves
 local limit = tonumber(ARGV[9])
 local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'; or 'never'
 local channels = ARGV[11]             -- what the names of the channels begin with
@@ -165,6 +165,11 @@ if lent > limit then
   say_short()
 end
 
+if lease_time == 0 and not is_late then
+  lent = lent - share
+  share = 0
+  forget(id)
+end
 redis.call('HSET', cap, 'lent', lent)
 for _, key in ipairs(KEYS) do
   redis.call('PEXPIRE', key, math.max(KEPT, 2 * lease_time))
