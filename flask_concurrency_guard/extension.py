@@ -229,7 +229,7 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
             else ProblemAnswer(settings.reject_status)
         ),
         sender=get_app,
-        display=None if store is None else Display(store),
+        display=None if store is None else Display(store, show_query=settings.show_query),
     )
 
     warning = Lock()

@@ -74,6 +74,7 @@ class Settings:
     store_url: Address | None
     store_timeout: float
     lease_time: float
+    show_query: bool
     on_store_error: OnStoreError
     max_queue: int | None
     max_wait: float
@@ -326,6 +327,14 @@ SETTINGS = (
         "a positive number of seconds",
         "After how many seconds without a word from a process of a `cluster` its places are "
         "others'.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_SHOW_QUERY",
+        False,
+        _boolean,
+        "True or False",
+        "Show query strings, too, where the requests of all processes of a `host` are seen, and "
+        "when one has died.",
     ),
     Setting(
         "CONCURRENCY_GUARD_ON_STORE_ERROR",

@@ -66,6 +66,15 @@ def test_apps_of_one_name_share_the_limit(memory: Path) -> None:
     assert [path.name[:15] for path in memory.iterdir()] == ["tests.test_host"]
 
 
+def test_query_strings_are_shown_where_asked_for() -> None:
+    app, guard = make_app(show_query=True)
+    responses = [hold(app, "/report?year=2026"), hold(app, "/home")]
+    (process,) = guard.snapshot(scope="host").processes
+    assert {one.what for one in process.serving} == {"GET /report?year=2026", "GET /home"}
+    for response in responses:
+        response.close()
+
+
 def test_apps_of_other_names_do_not(memory: Path) -> None:
     (one, _), (other, _) = make_app(limit=1, name="one"), make_app(limit=1, name="other")
     held = hold(one, "/report")

@@ -297,7 +297,7 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         (
             "FOO",
             "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, SCOPE, NAME, DIR, STORE_URL,"
-            " STORE_TIMEOUT, LEASE_TIME, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
+            " STORE_TIMEOUT, LEASE_TIME, SHOW_QUERY, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
             " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
             " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"

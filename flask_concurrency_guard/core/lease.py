@@ -76,19 +76,7 @@ class Lease:
 
     def release(self) -> bool:
         """Give the place back. Return whether this call did it: true once, then always false."""
-        if self._released:
-            # Maybe by `abandon`, a moment ago: servers drop an iterator before they close it.
-            self._limiter.settle()
-            return False
-        return self._limiter.release(self)
-
-    def abandon(self) -> None:
-        """Give the place back without ever waiting for a lock, as a finalizer must.
-
-        `Limiter.on_release` is called later, at the next `acquire` or `release`.
-        """
-        if not self._released:
-            self._limiter.reclaim(self)
+        return not self._released and self._limiter.release(self)
 
     def __enter__(self) -> Lease:
         return self

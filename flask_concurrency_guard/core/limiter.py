@@ -211,7 +211,7 @@ class Limiter:
         return True
 
     def reclaim(self, lease: Lease) -> None:
-        """Take back a lease that is being collected, or might be.
+        """Take back a lease that is being collected.
 
         The collector may run inside one of our own critical sections, in the very thread that
         holds the lock. So this never waits for the lock: whoever holds it sweeps afterwards. Nor

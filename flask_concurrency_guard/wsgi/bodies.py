@@ -72,12 +72,13 @@ class GuardedBody:
         lease.may_be_dropped = True
         try:
             # Not `yield from`, which would close the body as well.
-            for chunk in self._body:  # noqa: UP028
-                yield chunk
-        except GeneratorExit:
-            # From the app; or this is being collected, wherever the collector has struck.
-            lease.abandon()
-            raise
+            for chunk in self._body:
+                try:
+                    yield chunk
+                except GeneratorExit:
+                    # What the app does at its end is still to come, with `close`, or when the body
+                    # is dropped; and the lease goes after that.
+                    return
         except BaseException:
             lease.release()
             raise

@@ -18,17 +18,21 @@ class Display:
     """Show requests from their admission to their release.
 
     :param store: has the scoreboard, or none.
+    :param show_query: whether query strings may be seen.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, show_query: bool = False) -> None:
         self._store = store
+        self._show_query = show_query
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
-        """Show a request that was admitted, by its method and path; never its query string."""
+        """Show a request that was admitted, by its method and path."""
         scoreboard = self._store.scoreboard
         if scoreboard is None:
             return
         what = f"{environ['REQUEST_METHOD']} {environ.get('SCRIPT_NAME', '')}{environ['PATH_INFO']}"
+        if self._show_query and (query := environ.get("QUERY_STRING")):
+            what = f"{what}?{query}"
         row = scoreboard.begin(
             what.encode("latin-1", "replace"), lease.started, threading.get_native_id()
         )
