@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 from typing import Any
+from weakref import WeakMethod
 
 from .decisions import Mode
 from .lease import Lease
@@ -35,6 +36,9 @@ class SharedLimiter(Limiter):
     def __init__(self, store: Store, **settings: Any) -> None:
         self._store = store
         super().__init__(store.limit, **settings)
+        # Weakly, since a circle would keep an app alive that nobody needs any more.
+        admit = WeakMethod(self._admit_from_line)
+        store.on_places = lambda: (call := admit()) and call()
 
     def _start(self) -> None:
         super()._start()
@@ -58,6 +62,10 @@ class SharedLimiter(Limiter):
         """Return what all processes that share the limit are at."""
         with self._holding_lock():
             return self._store.snapshot(self.name)
+
+    def _admit_from_line(self) -> None:
+        with self._holding_lock():
+            self._fill(starving=True)
 
     def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
         end = time.monotonic() + longest

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from typing import Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
     from .host.scoreboard import Scoreboard
@@ -62,6 +64,10 @@ class Store(Protocol):
     places: int
     """How many may be in flight in this process. More only after a call of `take`, and less at
     any moment: so `enter` has to agree before each place is used."""
+
+    on_places: Callable[[], object] | None
+    """Called when places have come that were waited for, by a store that hears of it. With no lock
+    held."""
 
     scoreboard: Scoreboard | None
     """Where to show what this process is serving, if anywhere."""

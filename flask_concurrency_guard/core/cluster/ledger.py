@@ -64,7 +64,7 @@ class Ledger:
         keep: int = 0,
         wanted: int = 0,
         waits: bool = False,
-        gives_way: int = 0,
+        gives_way: bool = False,
     ) -> Terms:
         """Say what this member has and wants, and return what it gets. See `lending.lua`."""
         if self._settle is None:
@@ -78,7 +78,7 @@ class Ledger:
                 keep,
                 wanted,
                 int(waits),
-                gives_way,
+                int(gives_way),
                 int(lease_time * 1000),
                 limit,
                 sets_limit,

@@ -13,14 +13,15 @@ local used = tonumber(ARGV[3])        -- how many it has in flight, whatever it 
 local keep = tonumber(ARGV[4])        -- how many of its places it would like to keep
 local wanted = tonumber(ARGV[5])      -- how many it needs
 local waits = ARGV[6] == '1'          -- whether to give it a place when there is one again
-local gives_way = tonumber(ARGV[7])   -- 1: to those who are poorer, 2: with its only place, too
+local gives_way = ARGV[7] == '1'      -- whether one of its places goes to who waits and has less
 local lease_time = tonumber(ARGV[8])  -- in milliseconds; 0: it leaves
 local limit = tonumber(ARGV[9])
 local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'; or 'never'
 local channels = ARGV[11]             -- what the names of the channels begin with
 
 local KEPT = 86400000  -- What nobody has asked for in a day is forgotten.
-local QUIET = 20       -- How long not to say again that places are short.
+local LOOK = 10        -- How many of those who wait are looked at for one who has less.
+local QUIET = 20       -- How long not to say again that places are short, where nobody waits.
 
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -30,8 +31,8 @@ local function read(member)
   if not record then
     return nil, 0
   end
-  local share, last = string.match(record, '^(%d+) (%d+)')
-  return tonumber(last), tonumber(share)
+  local share, last, in_flight = string.match(record, '^(%d+) (%d+) (%d+)$')
+  return tonumber(last), tonumber(share), tonumber(in_flight)
 end
 
 local function write(member, last, share, in_flight)
@@ -64,12 +65,24 @@ local function recount()
   return sum
 end
 
-local function say_short()
+local function say_short(is_sure)
   local said = tonumber(redis.call('HGET', cap, 'said')) or 0
-  if math.abs(now - said) >= QUIET then
+  if is_sure or math.abs(now - said) >= QUIET then
     redis.call('HSET', cap, 'said', now)
     redis.call('PUBLISH', channels .. 'short', '')
   end
+end
+
+-- Give one place more to another member, and tell it so. Return how many that were.
+local function grant(member)
+  redis.call('ZREM', waiting, member)
+  local last, share, in_flight = read(member)
+  if not last then
+    return 0
+  end
+  write(member, last, share + 1, in_flight)
+  redis.call('PUBLISH', channels .. member, string.format('%d %d', last, share + 1))
+  return 1
 end
 
 local lent = tonumber(redis.call('HGET', cap, 'lent'))
@@ -100,20 +113,19 @@ if not is_late then
 
   local before = share
   share = math.max(used, math.min(share, keep))
-  if gives_way > 0 and share > used then
-    local first = redis.call('ZRANGE', waiting, 0, 0)[1]
-    if first and first ~= id then
-      local _, theirs = read(first)
-      if share > theirs + 1 or (theirs == 0 and gives_way == 2) then
-        share = share - 1
-      end
-    end
-  end
   lent = lent - before + share
   if lent > limit then
     local surplus = math.min(lent - limit, share - used)
     share = share - surplus
     lent = lent - surplus
+  elseif gives_way and share > used then
+    for _, other in ipairs(redis.call('ZRANGE', waiting, 0, LOOK - 1)) do
+      local _, theirs = read(other)
+      if theirs < share then
+        share = share - grant(other)
+        break
+      end
+    end
   end
   redis.call('ZADD', leases, now + lease_time, id)
   write(id, seq, share, used)
@@ -130,17 +142,13 @@ while lent < limit do
   if not first then
     break
   end
-  redis.call('ZREM', waiting, first)
-  local their_last, theirs = read(first)
-  if their_last then
-    local in_flight = string.match(redis.call('HGET', members, first), '(%d+)$')
+  if first == id then
+    redis.call('ZREM', waiting, id)
     lent = lent + 1
-    write(first, their_last, theirs + 1, in_flight)
-    if first == id then
-      share = theirs + 1
-    else
-      redis.call('PUBLISH', channels .. first, string.format('%d %d', their_last, theirs + 1))
-    end
+    share = share + 1
+    write(id, seq, share, used)
+  else
+    lent = lent + grant(first)
   end
 end
 
@@ -155,14 +163,18 @@ if not is_late and wanted > share then
     write(id, seq, share, used)
     redis.call('ZREM', waiting, id)
   else
+    -- As long as anybody waits, the answer to each call says so.
+    local is_news = redis.call('ZCARD', waiting) == 0
     if waits and not redis.call('ZSCORE', waiting, id) then
       redis.call('ZADD', waiting, redis.call('HINCRBY', cap, 'turn', 1), id)
     end
-    say_short()
+    if is_news then
+      say_short(waits)
+    end
   end
 end
 if lent > limit then
-  say_short()
+  say_short(false)
 end
 
 if lease_time == 0 and not is_late then

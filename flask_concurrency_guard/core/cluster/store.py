@@ -71,7 +71,7 @@ WANTED = 0.05
 """For how many seconds somebody waits still, who has last asked that long ago."""
 
 TURN = 0.01
-"""For how many seconds a process keeps its only place for those who wait in its own line."""
+"""For how many seconds a process keeps its places for those who wait in its own line."""
 
 
 _stores: WeakSet[ClusterStore] = WeakSet()
@@ -109,6 +109,7 @@ class ClusterStore:
     ) -> None:
         self.limit = limit
         self.scoreboard: Scoreboard | None = None  # There is none over hosts.
+        self.on_places: Callable[[], object] | None = None
         self.on_change: Callable[[Exception | None], object] | None = None
         """Called when the server can't be used any more, with the error; and with None when it can
         be again. In the keeper's thread, with no lock held."""
@@ -161,10 +162,16 @@ class ClusterStore:
             return
         if queued:
             now = self._clock()
-            self._last_wait, self._next_wait = now, now + self._patience()
-            self._settle(spare=1, more=1, gives_way=2 if now - self._turn >= TURN else 1)
-            if queued == 1 and self.places > in_flight:
-                self._last_wait = -math.inf
+            if now - self._turn < TURN and self.places <= self.limit:
+                return
+            # One for the next in this line, and another one in turn, if more wait.
+            more = min(queued, 2)
+            self._turn = self._last_wait = now
+            self._settle(spare=1, more=more, gives_way=True)
+            if self.places < in_flight + more:
+                self._next_wait = now + self._patience()
+            else:
+                self._last_wait = self._next_wait = -math.inf
         elif self.places > in_flight:
             self._settle(spare=0)
 
@@ -259,6 +266,8 @@ class ClusterStore:
                 return
             self._have(grant.share)
             self._next_ask = self._next_wait = -math.inf
+        if self.on_places is not None:
+            self.on_places()
         if not self._waits():
             self._settle(spare=0, from_keeper=True)
 
@@ -281,7 +290,7 @@ class ClusterStore:
         *,
         spare: int = UNBOUNDED,
         more: int = 0,
-        gives_way: int = 0,
+        gives_way: bool = False,
         limit: int | None = None,
         from_keeper: bool = False,
     ) -> bool:

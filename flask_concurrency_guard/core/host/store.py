@@ -69,6 +69,7 @@ class HostStore:
         self._header: Words
         self._flights: Words
         self._revoked: Words
+        self.on_places: Callable[[], object] | None = None  # Nobody tells.
         self.scoreboard: Scoreboard | None = None
         """Where to show what this process is serving."""
         self.after_fork()
