@@ -86,7 +86,7 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
     linter = LINTERS[os.environ.get("TEST_LINTER", "")]
     app.wsgi_app = linter(RawShapes(app.wsgi_app))  # type: ignore[method-assign]
     guard = ConcurrencyGuard(app)
-    is_shared = app.config["CONCURRENCY_GUARD_SCOPE"] == "host"
+    scope = app.config["CONCURRENCY_GUARD_SCOPE"]
     app.wsgi_app = linter(app.wsgi_app)  # type: ignore[method-assign]
 
     @app.route("/ping", methods=["GET", "POST"])
@@ -144,7 +144,8 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
             "reads": CountingFile.reads,
             "main_thread": threading.main_thread().native_id,
             "parent": os.getppid(),
-            "host": asdict(guard.snapshot(scope="host")) if is_shared else None,
+            "host": asdict(guard.snapshot(scope="host")) if scope == "host" else None,
+            "cluster": asdict(guard.snapshot(scope="cluster")) if scope == "cluster" else None,
         }
 
     return app, guard

@@ -96,10 +96,13 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
   forget(member)
 end
 
-local last, share = read(id)
+local last, share, in_flight = read(id)
 local is_late = last and seq < last  -- Overtaken by a later call, over another connection.
 
-if not is_late then
+if is_late then
+  seq, used, wanted = last, in_flight, 0
+  limit = tonumber(redis.call('HGET', cap, 'limit')) or limit
+else
   local known = tonumber(redis.call('HGET', cap, 'limit'))
   local configured = tonumber(redis.call('HGET', cap, 'configured'))
   if sets_limit == 'always' or not known or (sets_limit == 'configured' and limit ~= configured) then
@@ -132,8 +135,6 @@ if not is_late then
   if not waits or wanted <= share then
     redis.call('ZREM', waiting, id)
   end
-else
-  limit = tonumber(redis.call('HGET', cap, 'limit')) or limit
 end
 
 -- Who waits comes first, in turn.
@@ -153,7 +154,7 @@ while lent < limit do
 end
 
 local count = redis.call('ZCARD', leases)
-if not is_late and wanted > share then
+if wanted > share then
   local missing = wanted - share
   if limit - lent >= missing then
     -- Nobody waits, since there is something left. So it may have some more, to ask less often.
