@@ -40,7 +40,7 @@ BY_STYLE = "style"
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
-_LOGIN = re.compile("//[^@/]*@")  # In a URL; nobody's password belongs into a log.
+_LOGIN = re.compile("//.*@")  # In a URL; nobody's password belongs into a log.
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
 

@@ -92,8 +92,11 @@ class SharedLimiter(Limiter):
         wanted = self._taken() + 1
         if wanted <= self._places and self._store.enter(wanted):
             return True
-        # Where some wait, the watcher asks.
-        return (not self._line or self.mode is not Mode.ENFORCE) and self._borrow()
+        if self.mode is not Mode.ENFORCE:
+            return self._borrow()
+        # Where some wait, the watcher asks. Otherwise this one will, if it may.
+        may_wait = self._max_queue != 0 and self.max_wait != 0
+        return not self._line and self._borrow(starving=may_wait)
 
     def _fill(self, *, starving: bool = False) -> None:
         """Admit from the line for as long as there is something to borrow."""

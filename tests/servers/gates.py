@@ -80,6 +80,8 @@ class Gate:
 
     def _leave(self, view: socket.socket) -> None:
         with self._changed:
+            if view not in self._waiting:
+                return  # It left in the very moment in which the gate was opened.
             self._waiting.remove(view)
             self._selector.unregister(view)
             view.close()

@@ -46,8 +46,13 @@ def read_url(url: str) -> Address:
             " 'redis+cluster://'"
         )
     if not form:
-        if scheme != "unix" and not parts.hostname:
-            raise ValueError("it names no host")
+        if scheme != "unix":
+            _node(parts.netloc.rpartition("@")[2], REDIS_PORT)
+            if parts.path.strip("/") and not parts.path[1:].isdecimal():
+                raise ValueError(
+                    "after the host there can be a database's number only; in a password '/' is"
+                    " written as '%2F'"
+                )
         if scheme == "unix" and not parts.path:
             raise ValueError("it names no socket")
         return Address(url, scheme, form, (), "", {})

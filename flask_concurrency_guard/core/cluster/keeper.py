@@ -20,7 +20,7 @@ SOON = 0.05
 long each time."""
 
 LATEST = 1.0
-"""The longest of these waits."""
+"""The longest of these waits; and how long to listen before looking what else there is to do."""
 
 
 class Keeper(threading.Thread):
@@ -41,21 +41,24 @@ class Keeper(threading.Thread):
     def run(self) -> None:
         """Go on until there is nothing to be kept."""
         last = time.monotonic()
-        while (store := self._get_store()) is not None:
+        while (store := self._get_store()) is not None and store.is_kept_by(self):
             left = last + store.pause() - time.monotonic()
             try:
                 if left <= 0 or self._has_missed:
                     has_missed, self._has_missed = self._has_missed, False
                     last = time.monotonic()
-                    if not store.beat(keeps_all=has_missed):
-                        break
+                    store.beat(keeps_all=has_missed)
                     left = store.pause()
                 store.tell()
+                if store.owes():
+                    # If it waits itself it may need that, or else it will have given it back.
+                    store.give_back()
+                    left = min(left, SOON)
             except Exception:
                 logger.exception("The keeper of a shared limit goes on after this.")
             ledger = store.ledger
             del store
-            self._hear(ledger, left)
+            self._hear(ledger, min(left, LATEST))
         self._stop_listening()
 
     def _hear(self, ledger: Ledger, seconds: float) -> None:

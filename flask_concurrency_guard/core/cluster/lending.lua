@@ -13,7 +13,7 @@ local used = tonumber(ARGV[3])        -- how many it has in flight, whatever it 
 local keep = tonumber(ARGV[4])        -- how many of its places it would like to keep
 local wanted = tonumber(ARGV[5])      -- how many it needs
 local waits = ARGV[6] == '1'          -- whether to give it a place when there is one again
-local gives_way = ARGV[7] == '1'      -- whether one of its places goes to who waits and has less
+local gives_way = ARGV[7] == '1'      -- whether what it doesn't use may go to who has less
 local lease_time = tonumber(ARGV[8])  -- in milliseconds; 0: it leaves
 local limit = tonumber(ARGV[9])
 local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'; or 'never'
@@ -97,7 +97,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
 end
 
 local last, share, in_flight = read(id)
-local is_late = last and seq < last  -- Overtaken by a later call, over another connection.
+local is_late = last and seq <= last  -- It came twice, or was overtaken by a later one.
 
 if is_late then
   seq, used, wanted = last, in_flight, 0
@@ -117,7 +117,8 @@ else
   local before = share
   share = math.max(used, math.min(share, keep))
   lent = lent - before + share
-  if lent > limit then
+  -- Nothing else is taken away from it: it may use what it keeps before it has the answer.
+  if gives_way and lent > limit then
     local surplus = math.min(lent - limit, share - used)
     share = share - surplus
     lent = lent - surplus
@@ -155,19 +156,21 @@ end
 
 local count = redis.call('ZCARD', leases)
 if wanted > share then
+  -- Where something is left, nobody waits. So it may have some more, to ask less often.
+  local left = math.max(0, limit - lent)
   local missing = wanted - share
-  if limit - lent >= missing then
-    -- Nobody waits, since there is something left. So it may have some more, to ask less often.
-    local extra = math.floor((limit - lent - missing) / (2 * count))
-    lent = lent + missing + extra
-    share = share + missing + extra
-    write(id, seq, share, used)
+  local given = math.min(left, missing + math.floor(math.max(0, left - missing) / (2 * count)))
+  lent = lent + given
+  share = share + given
+  write(id, seq, share, used)
+  if wanted <= share then
     redis.call('ZREM', waiting, id)
   else
-    -- As long as anybody waits, the answer to each call says so.
-    local is_news = redis.call('ZCARD', waiting) == 0
+    -- As long as others wait, the answer to each call says so. One who waited alone has not heard.
+    local is_news = redis.call('ZCARD', waiting) <= 1
     if waits and not redis.call('ZSCORE', waiting, id) then
-      redis.call('ZADD', waiting, redis.call('HINCRBY', cap, 'turn', 1), id)
+      local behind = redis.call('ZREVRANGE', waiting, 0, 0, 'WITHSCORES')[2] or 0
+      redis.call('ZADD', waiting, behind + 1, id)
     end
     if is_news then
       say_short(waits)

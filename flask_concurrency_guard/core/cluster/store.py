@@ -23,6 +23,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from textwrap import shorten
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -70,8 +71,22 @@ ASK_AGAIN_DEAF = 0.02
 WANTED = 0.05
 """For how many seconds somebody waits still, who has last asked that long ago."""
 
+PACE = 0.0001
+"""How many seconds for each member are between two calls of one that wants more than there is. So
+all of them make 10,000 a second at most."""
+
+LONGEST = 200
+"""How much of an error's text goes into the log."""
+
 TURN = 0.01
 """For how many seconds a process keeps its places for those who wait in its own line."""
+
+
+def pace(seconds: float, members: int, limit: int) -> float:
+    """Return how long to wait before a call: `seconds`, or more where there are many members."""
+    longer = PACE * members
+    # With a place for each, nobody waits for long because of that.
+    return max(seconds, longer if members <= limit else min(longer, ASK_AGAIN))
 
 
 _stores: WeakSet[ClusterStore] = WeakSet()
@@ -162,7 +177,7 @@ class ClusterStore:
             return
         if queued:
             now = self._clock()
-            if now - self._turn < TURN and self.places <= self.limit:
+            if now - self._turn < self._pace(TURN) and self.places <= self.limit:
                 return
             # One for the next in this line, and another one in turn, if more wait.
             more = min(queued, 2)
@@ -185,7 +200,7 @@ class ClusterStore:
                 return False
             self._settle(more=1)
             if not self.enter(in_flight):
-                self._next_ask = now + DENIED
+                self._next_ask = now + self._pace(DENIED)
                 if starving:
                     self._next_wait = now + self._patience()
                 return False
@@ -222,6 +237,7 @@ class ClusterStore:
                 self._until = -math.inf
                 self._seq += 1
                 has_joined, self._has_joined = self._has_joined, False
+            self._keeper = None
             if has_joined:
                 try:
                     self.ledger.settle(self._seq, lease_time=0.0, limit=self.limit)
@@ -235,18 +251,28 @@ class ClusterStore:
         """Renew the lease, and give back what was not needed since the last time.
 
         :param keeps_all: give nothing back.
-        :return: whether there is anything to be kept.
+        :return: whether there is anything to be kept still. Otherwise the keeper may go.
         """
         with self._state:
             spare = max(0, self._most - self._in_flight)
             self._most = self._in_flight
             was_used = spare or self._in_flight
-        self._settle(spare=UNBOUNDED if keeps_all else spare, from_keeper=True)
+        has_answer = self._settle(spare=UNBOUNDED if keeps_all else spare, from_keeper=True)
+        if has_answer and self._is_short:
+            self.give_back()
         with self._calls, self._state:
             if was_used or self.places or self._error is not None or self._waits():
                 return True
             self._keeper = None
             return False
+
+    def owes(self) -> bool:
+        """Return whether others wait, and something here isn't used."""
+        return self._is_short and self.places > self._in_flight and self._error is None
+
+    def is_kept_by(self, keeper: Keeper) -> bool:
+        """Return whether `keeper` is this store's, and has not been told to end."""
+        return self._keeper is keeper
 
     def pause(self) -> float:
         """Return after how many seconds the next beat is due."""
@@ -268,7 +294,7 @@ class ClusterStore:
             self._next_ask = self._next_wait = -math.inf
         if self.on_places is not None:
             self.on_places()
-        if not self._waits():
+        if self.places > self._in_flight and not self._waits():
             self._settle(spare=0, from_keeper=True)
 
     def tell(self) -> None:
@@ -281,9 +307,12 @@ class ClusterStore:
     def _waits(self) -> bool:
         return self._clock() - self._last_wait < WANTED
 
+    def _pace(self, seconds: float) -> float:
+        return pace(seconds, self._members, self.limit)
+
     def _patience(self) -> float:
         keeper = self._keeper
-        return ASK_AGAIN if keeper is not None and keeper.hears else ASK_AGAIN_DEAF
+        return self._pace(ASK_AGAIN if keeper is not None and keeper.hears else ASK_AGAIN_DEAF)
 
     def _settle(
         self,
@@ -300,15 +329,22 @@ class ClusterStore:
         :param more: how many to ask for.
         :param limit: what to change it to, for all.
         """
-        with self._calls:
+        is_out = self._error is not None and not from_keeper
+        if is_out and self._clock() < self._next_try:
+            return False
+        # The keeper may be finding out at this moment that nobody answers.
+        if not self._calls.acquire(blocking=not is_out):
+            return False
+        try:
             if self._error is not None and not from_keeper and self._clock() < self._next_try:
                 return False
             with self._state:
-                # No place that may be given back is used from here on.
-                used = self._in_flight
-                keep = used
-                if self._error is None:
-                    keep = self.places = min(self.places, used + spare)
+                used = keep = self._in_flight
+                if self._error is None or self._on_error is OnStoreError.CLOSED:
+                    # No place that may be given back is used from here on, whether or not there
+                    # will be an answer.
+                    keep = max(used, min(self.places, used + spare))
+                    self.places = used if gives_way else min(self.places, keep)
                 self._seq += 1
             waits = self._waits()
             began = self._clock()
@@ -316,7 +352,7 @@ class ClusterStore:
                 terms = self.ledger.settle(
                     self._seq,
                     used=used,
-                    keep=max(used, keep),
+                    keep=keep,
                     wanted=used + max(more, waits),
                     waits=waits,
                     gives_way=gives_way,
@@ -331,6 +367,8 @@ class ClusterStore:
             if self._keeper is None and (self.places or waits or self._error is not None):
                 self._start_keeper()
             return self._error is None
+        finally:
+            self._calls.release()
 
     def _agree(self, terms: Terms, began: float) -> None:
         with self._state:
@@ -362,7 +400,7 @@ class ClusterStore:
             logger.error(
                 "%s can't be used: %s. Until it can be, this process admits %s.",
                 self._connector.address,
-                str(error).rstrip("."),
+                shorten(str(error), LONGEST).rstrip("."),
                 admitted_without(self._on_error, self.places),
             )
 

@@ -1,0 +1,879 @@
+"""One limit on a server. Several stores in one process are as good as several processes: each has
+connections, a lease and a keeper of its own."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
+from weakref import ref
+
+import pytest
+import redis
+from core_support import Clock
+from core_support import Waiter
+from core_support import wait_until
+from valkey_server import PATIENT
+from valkey_server import Valkey
+from valkey_server import new_name
+
+from flask_concurrency_guard.core.cluster.address import read_url
+from flask_concurrency_guard.core.cluster.connect import Connector
+from flask_concurrency_guard.core.cluster.store import ClusterStore
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.shared import SharedLimiter
+from flask_concurrency_guard.core.store import StoreError
+
+LONG = 1000.0
+"""A lease so long that none is renewed during a test, unless there is a reason to."""
+
+CUT = "guard:secret@"
+"""A login that can be taken away from who has it, so that they are cut off, and nobody else."""
+
+
+class Process:
+    """A store, and what a limiter would do with it."""
+
+    def __init__(self, store: ClusterStore) -> None:
+        self.store = store
+        self.in_flight = 0
+
+    def acquire(self, *, starving: bool = False) -> bool:
+        wanted = self.in_flight + 1
+        store = self.store
+        if (wanted <= store.places and store.enter(wanted)) or store.take(
+            wanted, starving=starving
+        ):
+            self.in_flight = wanted
+            return True
+        return False
+
+    def acquire_all(self, most: int = 100) -> int:
+        while self.in_flight < most and self.acquire():
+            pass
+        return self.in_flight
+
+    def release(self, queued: int = 0) -> None:
+        self.in_flight -= 1
+        self.store.leave(self.in_flight, queued)
+
+
+class Limit:
+    """A limit that processes share on a server."""
+
+    def __init__(self, server: Valkey, name: str) -> None:
+        self.server = server
+        self.name = name
+        self.stores: list[ClusterStore] = []
+
+    def store(
+        self,
+        limit: int,
+        *,
+        kind: type[ClusterStore] = ClusterStore,
+        login: str = "",
+        **settings: object,
+    ) -> ClusterStore:
+        address = read_url(self.server.url.replace("//", f"//{login}"))
+        settings = {"timeout": PATIENT, "lease_time": LONG, **settings}
+        connector = Connector(address, settings.pop("timeout"))  # type: ignore[arg-type]
+        store = kind(connector, self.name, limit, **settings)  # type: ignore[arg-type]
+        self.stores.append(store)
+        return store
+
+    def process(self, limit: int, **settings: object) -> Process:
+        return Process(self.store(limit, **settings))  # type: ignore[arg-type]
+
+    def limiter(self, limit: int, **settings: object) -> SharedLimiter:
+        settings = {"max_wait": 20.0, "max_queue": 100, **settings}
+        return SharedLimiter(self.store(limit, lease_time=10.0), **settings)
+
+    def key(self, kind: str) -> str:
+        return f"flask-concurrency-guard:{{{self.name}}}:{kind}"
+
+    def records(self) -> dict[str, tuple[int, int]]:
+        """Return how many places each member has, and how many in flight, as is written."""
+        with self.server.client() as client:
+            records = client.hgetall(self.key("members"))
+        found = {name: record.split() for name, record in records.items()}
+        return {name: (int(share), int(used)) for name, (share, _, used) in found.items()}
+
+    def lent(self) -> int:
+        return sum(share for share, _ in self.records().values())
+
+    def pass_time(self, seconds: float) -> None:
+        """Let all leases be so much older by the server's clock."""
+        with self.server.client() as client:
+            for name, until in client.zrange(self.key("leases"), 0, -1, withscores=True):
+                client.zadd(self.key("leases"), {name: until - seconds * 1000})
+
+
+class Alone(ClusterStore):
+    """A store with no keeper, whose beats are the test's."""
+
+    def _start_keeper(self) -> None:
+        pass
+
+
+@pytest.fixture
+def limit(valkey: Valkey) -> Iterator[Limit]:
+    yield from limit_on(valkey)
+
+
+@pytest.fixture
+def own() -> Iterator[Valkey]:
+    """A server that a test may kill."""
+    server = Valkey()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def own_limit(own: Valkey) -> Iterator[Limit]:
+    yield from limit_on(own)
+
+
+def limit_on(server: Valkey) -> Iterator[Limit]:
+    limit = Limit(server, new_name())
+    yield limit
+    for store in limit.stores:
+        store.close()
+
+
+def hears(store: ClusterStore) -> bool:
+    return store._keeper is not None and store._keeper.hears
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+    return [
+        (record.levelno, record.getMessage())
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+    ]
+
+
+# What is shared.
+
+
+def test_the_limit_is_shared(limit: Limit) -> None:
+    one, other = limit.process(5), limit.process(5)
+    assert one.acquire()
+    assert other.acquire()
+    wait_until(lambda: one.acquire_all() + other.acquire_all() == 5)
+    assert not one.acquire()
+    assert not other.acquire()
+    one.release()
+    wait_until(other.acquire)
+    assert limit.lent() == 5
+
+
+@pytest.mark.parametrize("places", [1, 2, 7, 1000])
+def test_all_places_can_be_had_by_one(limit: Limit, places: int) -> None:
+    processes = [limit.process(places) for _ in range(8)]
+    for process in processes:
+        wait_until(process.acquire)
+        process.release()
+    wait_until(lambda: processes[3].acquire_all(places) == places)
+    assert not processes[3].acquire()
+
+
+def test_what_is_lent_costs_no_call(own: Valkey, own_limit: Limit) -> None:
+    process = own_limit.process(100, kind=Alone)
+    assert process.acquire()
+    before = own.calls()
+    for _ in range(1000):
+        process.release()
+        assert process.acquire()
+    assert own.calls() == before
+
+
+def test_a_request_costs_hardly_a_call_where_there_is_enough(own: Valkey, own_limit: Limit) -> None:
+    limiters = [own_limit.limiter(64) for _ in range(4)]
+
+    def work(limiter: SharedLimiter) -> None:
+        for _ in range(250):
+            lease = limiter.acquire()
+            assert isinstance(lease, Lease)
+            lease.release()
+
+    run([lambda limiter=limiter: work(limiter) for limiter in limiters])
+    assert sum(limiter.snapshot().admitted for limiter in limiters) == 1000
+    assert own.calls() <= 0.05 * 1000
+
+
+@pytest.mark.parametrize("places", [1, 2])
+def test_a_place_that_is_handed_over_costs_two_calls(
+    own: Valkey, own_limit: Limit, places: int
+) -> None:
+    limiters = [own_limit.limiter(places) for _ in range(2)]
+    held = [limiters[0].acquire() for _ in range(places)]
+    waiter = Waiter(limiters[1])
+    wait_until(lambda: all(hears(store) for store in own_limit.stores))
+    before = own.calls()
+    for number in range(100):
+        held.append(waiter)
+        oldest = held.pop(0)
+        if isinstance(oldest, Waiter):
+            oldest = oldest.result()
+        assert isinstance(oldest, Lease)
+        oldest.release()
+        waiter.join(10)
+        waiter = Waiter(limiters[number % 2])
+    assert own.calls() - before <= 2 * 100 + 10
+    for last in (*held, waiter):
+        lease = last.result() if isinstance(last, Waiter) else last
+        assert isinstance(lease, Lease)
+        lease.release()
+
+
+def run(works: list[Callable[[], object]]) -> None:
+    threads = [threading.Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+
+
+def test_the_limit_is_changed_for_all(limit: Limit) -> None:
+    one, other = limit.process(2), limit.process(2)
+    assert one.acquire_all() == 2
+    other.store.set_limit(3)
+    assert other.acquire()
+    assert not other.acquire()
+    wait_until(lambda: not one.acquire() and one.store.limit == 3)
+    assert other.store.limit == 3
+
+
+def test_the_snapshot_sees_all(limit: Limit) -> None:
+    one, other = limit.process(5, kind=Alone), limit.process(5, kind=Alone)
+    assert one.acquire()
+    assert other.acquire()
+    assert other.acquire()
+    assert one.store.beat()
+    assert other.store.beat()
+    snapshot = one.store.snapshot("default")
+    assert (snapshot.name, snapshot.limit, snapshot.in_flight) == ("default", 5, 3)
+    assert snapshot.error is None
+    seen = {member.name: (member.places, member.in_flight) for member in snapshot.members}
+    assert seen == limit.records()
+    assert [seen[process.store.member][1] for process in (one, other)] == [1, 2]
+    host, pid, _ = one.store.member.split(":")
+    assert (host, int(pid)) == (socket.gethostname(), os.getpid())
+
+
+# What is given back.
+
+
+def test_what_is_idle_is_given_back_when_another_process_starves(limit: Limit) -> None:
+    idle, other = limit.process(10), limit.process(10)
+    assert idle.acquire_all() == 10
+    for _ in range(9):
+        idle.release()
+    wait_until(lambda: hears(idle.store))
+
+    def has_all() -> bool:
+        other.acquire(starving=True)
+        return other.in_flight == 9
+
+    wait_until(has_all)
+    assert not other.acquire()
+    assert idle.store.places == 1
+
+
+def test_who_was_deaf_when_another_process_starved_gives_back_too(
+    own: Valkey, own_limit: Limit
+) -> None:
+    idle, other = own_limit.process(2), own_limit.process(2)
+    assert idle.acquire_all() == 2
+    for _ in range(2):
+        idle.release()
+    wait_until(lambda: hears(idle.store))
+    with own.client() as client:
+        client.client_kill_filter(_type="pubsub")
+    wait_until(lambda: other.acquire(starving=True))
+
+
+def test_who_has_waited_itself_a_moment_ago_gives_back_a_moment_later(limit: Limit) -> None:
+    clock = Clock()
+    idle, other = limit.process(2, clock=clock), limit.process(2)
+    assert idle.acquire_all() == 2
+    wait_until(lambda: hears(idle.store))
+    clock.now += 1
+    assert not idle.acquire(starving=True)
+    for _ in range(2):
+        idle.release()
+    assert not other.acquire(starving=True)
+    wait_until(lambda: idle.store._is_short)
+    clock.now += 1
+    wait_until(lambda: other.acquire(starving=True))
+
+
+def test_what_was_not_needed_lately_is_given_back(limit: Limit) -> None:
+    process = limit.process(100, lease_time=0.3)
+    assert process.acquire()
+    assert limit.lent() > 1
+    wait_until(lambda: limit.lent() == 1)
+    process.release()
+    wait_until(lambda: limit.lent() == 0)
+
+
+def test_what_was_needed_lately_is_kept(limit: Limit) -> None:
+    process = limit.process(100, kind=Alone)
+    process.acquire_all(40)
+    for _ in range(30):
+        process.release()
+    assert process.store.beat()
+    assert limit.records()[process.store.member] == (40, 10)
+    assert process.store.beat()
+    assert limit.records()[process.store.member] == (10, 10)
+
+
+def test_a_place_goes_to_who_waits_elsewhere(limit: Limit) -> None:
+    one, other = limit.limiter(1), limit.limiter(1)
+    lease = one.acquire()
+    assert isinstance(lease, Lease)
+    waiter = Waiter(other)
+    wait_until(lambda: all(hears(store) for store in limit.stores))
+    lease.release()
+    assert isinstance(waiter.result(), Lease)
+    assert one.in_flight == 0
+
+
+def test_what_was_granted_is_given_back_where_nobody_waits_any_more(limit: Limit) -> None:
+    clock = Clock()
+    holder, gone = limit.process(1), limit.process(1, clock=clock)
+    assert holder.acquire()
+    wait_until(lambda: hears(holder.store))
+    assert not gone.acquire(starving=True)
+    wait_until(lambda: hears(gone.store) and holder.store._is_short)
+    clock.now += 1
+    holder.release(queued=1)
+    assert holder.store.places == 0
+    wait_until(lambda: limit.lent() == 0 and gone.store.places == 0)
+    assert holder.acquire()
+
+
+def test_who_closes_gives_all_back_at_once(limit: Limit) -> None:
+    one, other = limit.process(10), limit.process(10)
+    assert one.acquire_all() == 10
+    one.store.close()
+    assert other.acquire_all() == 10
+    assert one.store.places == 0
+
+
+def test_who_was_closed_is_a_member_no_more(own: Valkey, own_limit: Limit) -> None:
+    process = own_limit.process(10)
+    assert process.acquire()
+    wait_until(lambda: hears(process.store))
+    keeper = process.store._keeper
+    process.store.close()
+    assert keeper is not None
+    keeper.join(10)
+    assert not keeper.is_alive()
+    with own.client() as client:
+        wait_until(lambda: len(client.client_list()) == 1)
+    assert own_limit.records() == {}
+
+
+def test_who_was_closed_begins_anew_when_asked(limit: Limit) -> None:
+    process = limit.process(10)
+    assert process.acquire()
+    process.store.close()
+    process.in_flight = 0
+    assert process.acquire_all() == 10
+
+
+# The keeper.
+
+
+def test_a_keeper_ends_when_nothing_is_kept_and_begins_again(limit: Limit) -> None:
+    process = limit.process(10, lease_time=0.3)
+    assert process.store._keeper is None
+    for _ in range(2):
+        assert process.acquire()
+        keeper = process.store._keeper
+        assert keeper is not None
+        process.release()
+        wait_until(lambda: process.store._keeper is None)
+        keeper.join(10)
+        assert not keeper.is_alive()
+        assert limit.lent() == 0
+
+
+def test_a_keeper_goes_on_while_one_is_in_flight(own: Valkey, own_limit: Limit) -> None:
+    process = own_limit.process(10, lease_time=0.3)
+    assert process.acquire()
+    keeper = process.store._keeper
+    before = own.calls()
+    wait_until(lambda: own.calls() >= before + 5)
+    assert process.store._keeper is keeper
+    assert own_limit.records() == {process.store.member: (1, 1)}
+
+
+def test_a_dropped_store_is_not_kept_alive(valkey: Valkey) -> None:
+    store = valkey.store(new_name(), 10, lease_time=0.6)
+    limiter = SharedLimiter(store)
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+    keeper, seen = store._keeper, ref(store)
+    wait_until(lambda: keeper is not None and keeper.hears)
+    del store, limiter, lease
+
+    def is_gone() -> bool:
+        gc.collect()
+        return seen() is None
+
+    wait_until(is_gone)
+    assert keeper is not None
+    keeper.join(10)
+    assert not keeper.is_alive()
+
+
+# When the lease ends.
+
+
+def test_who_is_cut_off_stops_before_its_places_are_lent_to_others(
+    own: Valkey, own_limit: Limit
+) -> None:
+    allow_login(own)
+    clock = Clock()
+    holder = own_limit.process(
+        4, lease_time=10.0, clock=clock, on_error="closed", login=CUT, kind=Alone
+    )
+    other = own_limit.process(4, kind=Alone)
+    assert holder.acquire_all() == 4
+    for _ in range(3):
+        holder.release()
+    cut_off(own)
+    clock.now += 9.89
+    own_limit.pass_time(9.89)
+    assert holder.acquire()
+    assert not other.acquire()
+    assert holder.store._error is None
+    clock.now += 0.02  # In the last of a hundred parts.
+    assert not holder.acquire()
+    assert holder.store._error is not None
+    own_limit.pass_time(0.12)
+    wait_until(lambda: other.acquire_all() == 4)
+    clock.now += 1000
+    assert not holder.acquire()
+
+
+def test_the_lease_is_reckoned_from_before_the_call(limit: Limit) -> None:
+    clock = Clock()
+    store = limit.store(4, lease_time=10.0, clock=clock, kind=Alone)
+    settle = store.ledger.settle
+
+    def slow(*args: object, **words: object) -> object:
+        terms = settle(*args, **words)  # type: ignore[arg-type]
+        clock.now += 3
+        return terms
+
+    store.ledger.settle = slow  # type: ignore[assignment,method-assign]
+    process = Process(store)
+    assert process.acquire()
+    clock.now = 109.8
+    assert store.enter(1)
+    clock.now = 109.95
+    assert not store.enter(1)
+
+
+def allow_login(server: Valkey) -> None:
+    with server.client() as client:
+        client.execute_command("ACL SETUSER guard on >secret ~* &* +@all")
+
+
+def cut_off(server: Valkey) -> None:
+    with server.client() as client:
+        client.execute_command("ACL SETUSER guard off")
+        client.execute_command("CLIENT KILL USER guard")
+
+
+# When the server can't be used.
+
+
+@pytest.mark.parametrize(
+    ("policy", "admitted", "said"),
+    [("local", 4, "4 at once"), ("open", 100, "everything"), ("closed", 0, "nothing")],
+)
+def test_what_is_done_while_the_server_is_dead(
+    own: Valkey,
+    own_limit: Limit,
+    policy: str,
+    admitted: int,
+    said: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = Clock()
+    process, other = (
+        own_limit.process(8, on_error=policy, clock=clock, kind=Alone) for _ in range(2)
+    )
+    assert other.acquire()
+    assert process.acquire()
+    process.release()
+    changes: list[Exception | None] = []
+    process.store.on_change = changes.append
+    own.kill()
+    clock.now += LONG
+    assert process.acquire_all() == admitted
+    process.store.tell()
+    why = f"Error 111 connecting to 127.0.0.1:{own.port}. Connection refused."
+    assert told(caplog) == [
+        (
+            logging.ERROR,
+            f"redis://127.0.0.1:{own.port} can't be used: {why} Until it can be, this process"
+            f" admits {said}.",
+        )
+    ]
+    (change,) = changes
+    assert isinstance(change, redis.ConnectionError)
+    snapshot = process.store.snapshot("default")
+    assert (snapshot.error, snapshot.limit, snapshot.in_flight) == (why, 8, admitted)
+    assert [member.in_flight for member in snapshot.members] == [admitted]
+    with pytest.raises(StoreError) as raised:
+        process.store.set_limit(9)
+    assert str(raised.value) == (
+        f"redis://127.0.0.1:{own.port} can't be used now, so the limit is what it was."
+    )
+
+
+def test_what_is_in_flight_is_claimed_when_the_server_is_back_with_nothing(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    processes = [own_limit.process(4, on_error="closed") for _ in range(2)]
+    changes: list[Exception | None] = []
+    processes[0].store.on_change = changes.append
+    for process, count in zip(processes, (2, 1), strict=True):
+        wait_until(lambda: process.acquire_all(count) == count)  # noqa: B023
+    wait_until(lambda: all(hears(process.store) for process in processes))
+    own.kill()
+    wait_until(lambda: not any(hears(process.store) for process in processes))
+    with pytest.raises(StoreError):
+        processes[0].store.set_limit(4)  # So it is noticed.
+    wait_until(lambda: len(changes) == 1)
+    own.start()
+    back = time.monotonic()
+    wait_until(lambda: sorted(used for _, used in own_limit.records().values()) == [1, 2])
+    assert time.monotonic() - back < 4  # A second and a bit, but for a slow machine.
+    wait_until(lambda: len(changes) == 2)
+    assert isinstance(changes[0], redis.ConnectionError)
+    assert changes[1] is None
+    assert processes[0].store.snapshot("default").error is None
+    assert (logging.WARNING, f"{own.url} can be used again.") in told(caplog)
+    wait_until(lambda: sum(process.acquire_all() for process in processes) == 4)
+    newcomer = own_limit.process(4)
+    assert not newcomer.acquire()
+    processes[0].release()
+    wait_until(newcomer.acquire)
+
+
+def test_who_never_reached_the_server_admits_its_part(
+    own: Valkey, own_limit: Limit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    own.kill()
+    assert own_limit.process(9, kind=Alone).acquire_all() == 3
+    assert own_limit.process(2, kind=Alone).acquire_all() == 1
+
+
+def test_a_server_that_stands_still_is_not_waited_for(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = own_limit.process(4, timeout=0.2, lease_time=3.0)
+    assert process.acquire_all() == 4
+    wait_until(lambda: hears(process.store))
+    with own.client() as client:
+        client.client_pause(700)
+    with pytest.raises(StoreError):
+        process.store.set_limit(4)
+    snapshot = process.store.snapshot("default")
+    assert snapshot.error == "Timeout reading from socket"
+    assert process.in_flight == 4
+    process.release()
+    assert process.acquire()
+    wait_until(lambda: process.store.snapshot("default").error is None)
+    wait_until(lambda: own_limit.records() == {process.store.member: (4, 4)})
+    assert [level for level, _ in told(caplog)] == [logging.ERROR, logging.WARNING]
+
+
+def test_the_keeper_tells_of_an_outage_soon_and_looks_soon_whether_it_is_over(
+    own: Valkey, own_limit: Limit
+) -> None:
+    """However long the lease: about each second, while what it listens to is not cut."""
+    process = own_limit.process(4)
+    assert process.acquire_all() == 4
+    changes: list[Exception | None] = []
+    process.store.on_change = changes.append
+    wait_until(lambda: hears(process.store))
+    with own.client() as client:
+        client.replicaof("127.0.0.1", "1")
+        with pytest.raises(StoreError):
+            process.store.set_limit(4)
+        client.replicaof("NO", "ONE")
+    wait_until(lambda: len(changes) == 2)
+    assert isinstance(changes[0], redis.ReadOnlyError)
+
+
+def require_password(client: redis.Redis) -> None:
+    client.config_set("requirepass", "secret")
+
+
+def make_replica(client: redis.Redis) -> None:
+    client.replicaof("127.0.0.1", "1")
+
+
+def fill_memory(client: redis.Redis) -> None:
+    client.config_set("maxmemory", 1)
+
+
+def take_rights(client: redis.Redis) -> None:
+    client.execute_command("ACL SETUSER default -evalsha -eval")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "text"),
+    [
+        (require_password, "uthenticat"),
+        (make_replica, "You can't write against a read only replica."),
+        (fill_memory, "command not allowed when used memory > 'maxmemory'."),
+        (take_rights, "has no permissions to run the 'evalsha' command"),
+    ],
+    ids=["password", "read-only", "memory", "rights"],
+)
+def test_a_server_that_refuses_is_as_good_as_none(
+    own: Valkey,
+    own_limit: Limit,
+    spoil: Callable[[redis.Redis], None],
+    text: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with own.client() as client:
+        spoil(client)
+        process = own_limit.process(8, on_error="open", kind=Alone)
+        assert process.acquire_all() == 100
+        (_, said) = told(caplog)[0]
+        assert said.startswith(f"{own.url} can't be used: ")
+        assert text in said
+        assert text in str(process.store.snapshot("default").error)
+
+
+def test_a_login_is_not_logged(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = own_limit.process(8, login=CUT, kind=Alone)
+    assert process.acquire()
+    ((_, said),) = told(caplog)
+    assert said.startswith(f"{own.url} can't be used: invalid username-password pair")
+    assert "secret" not in caplog.text
+
+
+class Server:
+    """Something that listens, and is none: it counts who comes, and hangs up, or does nothing."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.url = f"redis://127.0.0.1:{self.port}"
+        self.is_silent = False
+        self.came = 0
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                self.came += 1
+                if self.is_silent:
+                    self._open.append(connection)
+                else:
+                    connection.close()
+
+    def hang_up(self) -> None:
+        self.is_silent = False
+        while self._open:
+            self._open.pop().close()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join(10)
+        self._listener.close()
+        self.hang_up()
+
+
+@pytest.fixture
+def broken() -> Iterator[Server]:
+    server = Server()
+    yield server
+    server.close()
+
+
+@pytest.mark.parametrize("policy", ["local", "open", "closed"])
+def test_a_dead_server_costs_a_request_nothing(broken: Server, policy: str) -> None:
+    clock = Clock()
+    store = Alone(
+        Connector(read_url(broken.url), PATIENT), "limit", 8, on_error=policy, clock=clock
+    )
+    process = Process(store)
+    process.acquire()
+    wait_until(lambda: broken.came > 0)
+    came = broken.came
+    for _ in range(3000):
+        clock.now += 0.0009
+        if not process.acquire(starving=process.in_flight % 2 == 0):
+            clock.now += 0.00001
+        if process.in_flight > 10:
+            process.release(queued=1)
+    # But now and then one looks whether it is back.
+    assert broken.came == came
+    clock.now += 1.0
+    store.take(100)
+    store.take(2**31 + 1)
+    wait_until(lambda: broken.came > came)
+    store.close()
+
+
+def test_no_request_waits_while_the_keeper_asks_a_dead_server(broken: Server) -> None:
+    clock = Clock()
+    store = ClusterStore(
+        Connector(read_url(broken.url), 4.0),
+        "limit",
+        8,
+        lease_time=LONG,
+        on_error="closed",
+        clock=clock,
+    )
+    process = Process(store)
+    assert not process.acquire()
+    came = broken.came
+    asking = threading.Event()
+    beat = store.ledger.settle
+
+    def settle(*args: object, **words: object) -> object:
+        broken.is_silent = True
+        asking.set()
+        return beat(*args, **words)  # type: ignore[arg-type]
+
+    store.ledger.settle = settle  # type: ignore[assignment,method-assign]
+    assert asking.wait(10)
+    wait_until(lambda: broken.came > came)
+    clock.now += 60  # It is time that a request looks as well.
+    began = time.monotonic()
+    for _ in range(1000):
+        clock.now += 0.01
+        assert not process.acquire()
+    taken = time.monotonic() - began
+    broken.hang_up()
+    store.close()
+    assert taken < 2
+
+
+def test_a_connection_that_is_cut_is_no_outage(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    limiters = [own_limit.limiter(3) for _ in range(3)]
+    inside, most, served, lock = [0], [0], [0], threading.Lock()
+
+    def work(limiter: SharedLimiter) -> None:
+        for _ in range(60):
+            lease = limiter.acquire()
+            assert isinstance(lease, Lease)
+            with lock:
+                inside[0] += 1
+                most[0] = max(most[0], inside[0])
+            threading.Event().wait(0.001)
+            with lock:
+                inside[0] -= 1
+                served[0] += 1
+            lease.release()
+
+    def cut() -> None:
+        chance = random.Random(1)
+        with own.client() as client:
+            for after in range(20, 520, 20):
+                wait_until(lambda: served[0] >= after)  # noqa: B023
+                client.client_kill_filter(_type=chance.choice(["normal", "pubsub"]), skipme=True)
+
+    run([cut, *(lambda limiter=limiter: work(limiter) for limiter in limiters * 3)])
+    assert served[0] == 540
+    assert most[0] <= 3
+    assert told(caplog) == []
+    wait_until(lambda: own_limit.lent() <= 3)
+
+
+# Processes.
+
+
+def test_what_a_parent_has_borrowed_stays_its_own(own: Valkey) -> None:
+    script = f"""
+        import os, sys, traceback
+        sys.path[:0] = {sys.path!r}
+        from flask_concurrency_guard.core.cluster.address import read_url
+        from flask_concurrency_guard.core.cluster.connect import Connector
+        from flask_concurrency_guard.core.cluster.store import ClusterStore
+        from flask_concurrency_guard.core.lease import Lease
+        from flask_concurrency_guard.core.shared import SharedLimiter
+
+        def acquire():
+            while not isinstance(lease := limiter.acquire(), Lease):
+                pass
+            return lease
+
+        def shares():
+            snapshot = limiter.snapshot_of_all()
+            assert snapshot.error is None, snapshot.error
+            return sorted((member.places, member.in_flight) for member in snapshot.members)
+
+        store = ClusterStore(Connector(read_url({own.url!r}), {PATIENT}), "limit", 2)
+        limiter = SharedLimiter(store, max_queue=0)
+        held = [limiter.acquire()]
+        member = store.member
+        child = os.fork()
+        if not child:
+            status = 1
+            try:
+                assert (limiter.in_flight, store.places, store._keeper) == (0, 0, None)
+                assert store.member != member
+                mine = acquire()
+                assert store._keeper.is_alive()
+                assert not isinstance(limiter.acquire(), Lease)
+                assert shares() == [(1, 1), (1, 1)], shares()
+                held[0].release()  # The parent's: gives nothing back here.
+                assert limiter.in_flight == 1
+                mine.release()
+                store.close()
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        assert store.member == member
+        assert limiter.in_flight == 1
+        held.append(acquire())
+        assert [places for places, _ in shares()] == [2], shares()
+        print("done")
+    """
+    result = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.stdout, result.returncode) == ("done\n", 0), result.stderr
+    # And who ends gives back.
+    with own.client() as client:
+        assert client.hgetall("flask-concurrency-guard:{limit}:members") == {}
