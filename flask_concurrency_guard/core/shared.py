@@ -112,7 +112,7 @@ class SharedLimiter(Limiter):
     def _left(self) -> None:
         store = self._store
         store.leave(self._taken(), len(self._line))
-        self._places = store.places
+        self._places, self.limit = store.places, store.limit
 
     def _wake(self, lease: Lease, wakeup: Lock) -> None:
         _unlock(wakeup)

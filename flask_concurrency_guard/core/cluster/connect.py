@@ -57,6 +57,7 @@ class Connector:
     def _connect(self, retries: int) -> Any:
         import redis
         from redis.backoff import NoBackoff
+        from redis.connection import URL_QUERY_ARGUMENT_PARSERS
         from redis.retry import Retry
         from redis.sentinel import Sentinel
 
@@ -69,7 +70,9 @@ class Connector:
         address = self.address
         if not address.form:
             return redis.Redis.from_url(address.url, **options)
-        options |= address.options
+        for name, value in address.options.items():
+            read = URL_QUERY_ARGUMENT_PARSERS.get(name)
+            options[name] = read(value) if read and isinstance(value, str) else value
         if address.form == "cluster":
             nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
             return redis.RedisCluster(startup_nodes=nodes, **options)

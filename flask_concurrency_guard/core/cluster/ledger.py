@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import field
 from importlib.resources import files
 from typing import TYPE_CHECKING
 from typing import Any
@@ -123,6 +124,9 @@ class Grant:
     share: int
     """How many it has now."""
 
+    limit: int = field(default=0, compare=False)
+    """How many all have together."""
+
 
 class Listener:
     """What is told to a member.
@@ -138,8 +142,8 @@ class Listener:
         message = self._pubsub.get_message(timeout=seconds)
         while message is not None:
             if message["type"] == "message":
-                seq, _, share = message["data"].partition(b" ")
-                yield Grant(int(seq), int(share)) if share else None
+                numbers = [int(number) for number in message["data"].split()]
+                yield Grant(*numbers) if numbers else None
             message = self._pubsub.get_message(timeout=0)
 
     def close(self) -> None:

@@ -81,7 +81,7 @@ local function grant(member)
     return 0
   end
   write(member, last, share + 1, in_flight)
-  redis.call('PUBLISH', channels .. member, string.format('%d %d', last, share + 1))
+  redis.call('PUBLISH', channels .. member, string.format('%d %d %d', last, share + 1, limit))
   return 1
 end
 

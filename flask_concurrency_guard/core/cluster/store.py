@@ -291,7 +291,7 @@ class ClusterStore:
             if grant.seq != self._seq or grant.share <= self.places or self._error is not None:
                 return
             self._have(grant.share)
-            self._next_ask = self._next_wait = -math.inf
+            self.limit = grant.limit or self.limit
         if self.on_places is not None:
             self.on_places()
         if self.places > self._in_flight and not self._waits():
@@ -386,6 +386,8 @@ class ClusterStore:
     def _have(self, share: int) -> None:
         if share and not self.places:
             self._turn = self._clock()
+        if share > self.places:
+            self._next_ask = self._next_wait = -math.inf  # There may be more.
         self.places = share
 
     def _fail(self, error: Exception) -> None:
