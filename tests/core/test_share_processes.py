@@ -139,7 +139,8 @@ def test_the_limit_holds_whatever_is_killed_when(
     """By an account that doesn't ask the limiter. Set SHARE_CHURN_SECONDS for a longer run."""
     served = make_account(tmp_path)
     workers = [start(limit, "churn", str(threads)) for _ in range(4)]
-    wait_until(lambda: all(served[worker.number] for worker in workers))
+    for worker in workers:  # They start one after the other, where the machine is busy.
+        wait_until(lambda: served[worker.number] > 0)  # noqa: B023
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         at = random.randrange(len(workers))
