@@ -29,6 +29,8 @@ from flask_concurrency_guard.core.cluster.ledger import Terms
 from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.store import StoreError
 
+pytestmark = pytest.mark.servers
+
 MOST = 4
 NUMBERS = st.integers(0, MOST - 1)
 LEASE = 1000.0

@@ -34,6 +34,8 @@ from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.shared import SharedLimiter
 from flask_concurrency_guard.core.store import StoreError
 
+pytestmark = pytest.mark.servers
+
 LONG = 1000.0
 """A lease so long that none is renewed during a test, unless there is a reason to."""
 

@@ -20,8 +20,10 @@ from share_worker import LEASE_TIME
 from share_worker import make_account
 from valkey_server import new_name
 
+pytestmark = pytest.mark.servers
+
 WORKER = Path(__file__).resolve().parent.parent / "share_worker.py"
-SECONDS = float(os.environ.get("SHARE_CHURN_SECONDS", "4"))
+SECONDS = float(os.environ.get("SHARE_CHURN_SECONDS", "3"))
 
 
 class Worker:
