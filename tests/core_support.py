@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
+from typing import Generic
+from typing import TypeVar
 
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.shedder import WELCOME
 from flask_concurrency_guard.core.shedder import Verdict
+from flask_concurrency_guard.core.store import Store
+
+AnyStore = TypeVar("AnyStore", bound=Store)
 
 
 class Clock:
@@ -49,6 +55,33 @@ class Waiter(threading.Thread):
         self.join(10)
         assert not self.is_alive()
         return self.outcome
+
+
+class Process(Generic[AnyStore]):
+    """A store, and what a limiter would do with it."""
+
+    def __init__(self, store: AnyStore) -> None:
+        self.store = store
+        self.in_flight = 0
+
+    def acquire(self, *, starving: bool = False) -> bool:
+        wanted = self.in_flight + 1
+        store = self.store
+        if (wanted <= store.places and store.enter(wanted)) or store.take(
+            wanted, starving=starving
+        ):
+            self.in_flight = wanted
+            return True
+        return False
+
+    def acquire_all(self, most: float = math.inf) -> int:
+        while self.in_flight < most and self.acquire():
+            pass
+        return self.in_flight
+
+    def release(self, queued: int = 0) -> None:
+        self.in_flight -= 1
+        self.store.leave(self.in_flight, queued)
 
 
 def wait_until(condition: Callable[[], bool]) -> None:

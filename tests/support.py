@@ -7,7 +7,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from typing import Any
 
+from flask import Flask
 from werkzeug.test import create_environ
+
+from flask_concurrency_guard import ConcurrencyGuard
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -62,3 +65,22 @@ def call(app: WSGIApplication, path: str = "/", **options: Any) -> Called:
 def hello(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "5")])
     return [b"hello"]
+
+
+def make_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
+    """Return an app with a view, and its guard. What the settings' names begin with is left out."""
+    app = Flask(__name__)
+    for key, value in settings.items():
+        app.config[f"CONCURRENCY_GUARD_{key.upper()}"] = value
+    guard = ConcurrencyGuard(app)
+
+    @app.get("/<path:path>")
+    def view(path: str) -> str:
+        return path
+
+    return app, guard
+
+
+def hold(app: Flask, path: str = "/x") -> Any:
+    """Return a response that is in flight until it is closed."""
+    return app.test_client().get(path, buffered=False)

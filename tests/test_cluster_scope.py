@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from core_support import wait_until
 from flask import Flask
+from support import hold
+from support import make_app as make_plain_app
 from valkey_server import PATIENT
 from valkey_server import Valkey
 from valkey_server import new_name
@@ -60,28 +62,9 @@ def own() -> Iterator[Valkey]:
     own.kill()
 
 
-def make_plain_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
-    app = Flask(__name__)
-    app.config.update(
-        {f"CONCURRENCY_GUARD_{key.upper()}": value for key, value in settings.items()}
-    )
-    guard = ConcurrencyGuard(app)
-
-    @app.get("/<path:path>")
-    def view(path: str) -> str:
-        return path
-
-    return app, guard
-
-
 def status(app: Flask, path: str = "/x") -> int:
     with app.test_client().get(path) as response:
         return response.status_code
-
-
-def hold(app: Flask, path: str = "/x") -> Any:
-    """Return a response that is in flight until it is closed."""
-    return app.test_client().get(path, buffered=False)
 
 
 def test_apps_of_one_name_share_the_limit(make_app: MakeApp) -> None:
@@ -124,7 +107,7 @@ def test_nothing_is_connected_before_the_first_request(make_app: MakeApp) -> Non
     app, guard = make_app(store_url="redis://127.0.0.1:1")
     assert guard.snapshot().in_flight == 0
     assert status(app, "/exempt/x") == 200
-    assert app.extensions["concurrency_guard"].limiter._store._error is None
+    assert app.extensions["concurrency_guard"].limiter._store._borrower.error is None
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import support
 from flask import Flask
+from support import hold
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import SetupError
@@ -29,28 +31,11 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def make_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
-    app = Flask(__name__)
-    app.config["CONCURRENCY_GUARD_SCOPE"] = "host"
-    app.config["CONCURRENCY_GUARD_MAX_QUEUE"] = 0
-    app.config.update(
-        {f"CONCURRENCY_GUARD_{key.upper()}": value for key, value in settings.items()}
-    )
-    guard = ConcurrencyGuard(app)
-
-    @app.get("/<path:path>")
-    def view(path: str) -> str:
-        return path
-
-    return app, guard
+    return support.make_app(**({"scope": "host", "max_queue": 0} | settings))
 
 
 def open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
-
-
-def hold(app: Flask, path: str) -> Any:
-    """Return a response that is in flight until it is closed."""
-    return app.test_client().get(path, buffered=False)
 
 
 def test_apps_of_one_name_share_the_limit(memory: Path) -> None:
@@ -63,7 +48,7 @@ def test_apps_of_one_name_share_the_limit(memory: Path) -> None:
     held.close()
     assert other.test_client().get("/x").status_code == 200
     assert guard.snapshot(scope="host").in_flight == 0
-    assert [path.name[:15] for path in memory.iterdir()] == ["tests.test_host"]
+    assert [path.name.partition("-")[0] for path in memory.iterdir()] == ["support"]
 
 
 def test_query_strings_are_shown_where_asked_for() -> None:

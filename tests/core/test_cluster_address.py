@@ -65,6 +65,7 @@ def test_a_cluster_is_asked_for_at_each_node(
         ("redis+sentinel://one:1,two/main", (("one", 1), ("two", 26379)), "main", {}),
         ("redis+sentinel://[::1],[::2]:5/main", (("::1", 26379), ("::2", 5)), "main", {}),
         ("rediss+sentinel://one/main", (("one", 26379),), "main", {"ssl": True}),
+        ("redis+sentinel://one/m%20in%2F1/3", (("one", 26379),), "m in/1", {"db": 3}),
     ],
 )
 def test_sentinels_are_asked_for_the_service(

@@ -88,7 +88,7 @@ class Members(RuleBasedStateMachine):
     def add_member(self, limit: int) -> Member:
         made = self.valkey.store(self.name, limit)
         store = Store(
-            made._connector,
+            made._borrower._connector,
             self.name,
             limit,
             lease_time=LEASE,
@@ -281,7 +281,7 @@ class Members(RuleBasedStateMachine):
     def a_call_comes_late(self, back: int) -> None:
         """Again, or at last; with nobody there any more for the answer."""
         sender, seq, words = self.calls[-1 - back % len(self.calls)]
-        Ledger(self.late._connector, self.name, sender._member).settle(seq, **words)
+        Ledger(self.late._borrower._connector, self.name, sender._member).settle(seq, **words)
 
     @rule(seconds=st.sampled_from(STEPS))
     def pass_time(self, seconds: float) -> None:
@@ -332,11 +332,11 @@ class Members(RuleBasedStateMachine):
         usable = 0
         uncounted = 0
         for member in self.members:
-            store = member.store
-            share = shares[store.member] if store.member in written.homes else 0
-            if now < store._until:
-                assert store.places <= share, "it may admit more than it was lent"
-                usable += store.places
+            borrower = member.store._borrower
+            share = shares[borrower.member] if borrower.member in written.homes else 0
+            if now < borrower._until:
+                assert borrower.places <= share, "it may admit more than it was lent"
+                usable += borrower.places
             uncounted += max(0, member.in_flight - share)
         assert in_flight <= self.bound
         assert usable <= self.bound

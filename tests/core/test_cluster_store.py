@@ -16,11 +16,13 @@ import time
 from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import suppress
+from types import SimpleNamespace
 from weakref import ref
 
 import pytest
 import redis
 from core_support import Clock
+from core_support import Process
 from core_support import Waiter
 from core_support import wait_until
 from valkey_server import PATIENT
@@ -28,7 +30,9 @@ from valkey_server import Valkey
 from valkey_server import new_name
 
 from flask_concurrency_guard.core.cluster.address import read_url
+from flask_concurrency_guard.core.cluster.borrower import Borrower
 from flask_concurrency_guard.core.cluster.connect import Connector
+from flask_concurrency_guard.core.cluster.keeper import warn_where_threads_stand_still
 from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.shared import SharedLimiter
@@ -41,33 +45,6 @@ LONG = 1000.0
 
 CUT = "guard:secret@"
 """A login that can be taken away from who has it, so that they are cut off, and nobody else."""
-
-
-class Process:
-    """A store, and what a limiter would do with it."""
-
-    def __init__(self, store: ClusterStore) -> None:
-        self.store = store
-        self.in_flight = 0
-
-    def acquire(self, *, starving: bool = False) -> bool:
-        wanted = self.in_flight + 1
-        store = self.store
-        if (wanted <= store.places and store.enter(wanted)) or store.take(
-            wanted, starving=starving
-        ):
-            self.in_flight = wanted
-            return True
-        return False
-
-    def acquire_all(self, most: int = 100) -> int:
-        while self.in_flight < most and self.acquire():
-            pass
-        return self.in_flight
-
-    def release(self, queued: int = 0) -> None:
-        self.in_flight -= 1
-        self.store.leave(self.in_flight, queued)
 
 
 class Limit:
@@ -93,7 +70,7 @@ class Limit:
         self.stores.append(store)
         return store
 
-    def process(self, limit: int, **settings: object) -> Process:
+    def process(self, limit: int, **settings: object) -> Process[ClusterStore]:
         return Process(self.store(limit, **settings))  # type: ignore[arg-type]
 
     def limiter(self, limit: int, **settings: object) -> SharedLimiter:
@@ -158,7 +135,8 @@ def hears(store: ClusterStore) -> bool:
 
 def has_beaten(store: ClusterStore) -> bool:
     """Return whether its keeper has made the call that it makes when it begins to listen."""
-    return hears(store) and store._seq >= 2 and not store._calls.locked()
+    borrower = store._borrower
+    return hears(store) and borrower._seq >= 2 and not borrower._calls.locked()
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -321,7 +299,7 @@ def test_who_has_waited_itself_a_moment_ago_gives_back_a_moment_later(limit: Lim
     for _ in range(2):
         idle.release()
     assert not other.acquire(starving=True)
-    wait_until(lambda: idle.store._is_short)
+    wait_until(lambda: idle.store._borrower.is_short)
     clock.now += 1
     wait_until(lambda: other.acquire(starving=True))
 
@@ -363,13 +341,54 @@ def test_what_was_granted_is_given_back_where_nobody_waits_any_more(limit: Limit
     assert holder.acquire()
     wait_until(lambda: hears(holder.store))
     assert not gone.acquire(starving=True)
-    wait_until(lambda: has_beaten(gone.store) and holder.store._is_short)
+    wait_until(lambda: has_beaten(gone.store) and holder.store._borrower.is_short)
     clock.now += 1
     holder.release()
     assert holder.store.places == 0  # It went to the one that has gone,
     wait_until(lambda: limit.lent() == 0)  # which gives it back, though nobody asks.
     wait_until(lambda: gone.store.places == 0)
     wait_until(holder.acquire)
+
+
+def test_a_place_is_kept_for_the_next_in_the_line_for_a_turn(limit: Limit) -> None:
+    clock = Clock()
+    one, other = (limit.process(1, clock=clock, kind=Alone) for _ in range(2))
+    assert one.acquire()
+    assert not other.acquire(starving=True)
+    assert one.store.beat()  # And so hears that another one waits.
+    clock.now += 0.009
+    one.release(queued=1)
+    assert one.acquire()
+    clock.now += 0.002
+    one.release(queued=1)
+    assert not one.acquire()
+    assert limit.records()[other.store.member] == (1, 0)
+
+
+def test_who_has_more_than_before_asks_at_once_for_the_next(limit: Limit) -> None:
+    clock = Clock()
+    holder, poor = (limit.process(2, clock=clock, kind=Alone) for _ in range(2))
+    assert holder.acquire_all() == 2
+    assert not poor.acquire(starving=True)
+    holder.release()
+    holder.release()
+    holder.store.give_back()
+    assert poor.store.beat()  # And so hears of the place that it was given.
+    assert poor.acquire()
+    assert poor.acquire(starving=True)
+
+
+def test_who_has_left_the_line_asks_at_once_when_one_waits_again(limit: Limit) -> None:
+    clock = Clock()
+    other, process = (limit.process(2, clock=clock) for _ in range(2))
+    assert other.acquire()
+    assert process.acquire()
+    wait_until(lambda: has_beaten(process.store))
+    assert not process.acquire(starving=True)  # It would be told within a quarter of a second.
+    clock.now += 0.06
+    process.release()  # And says that nobody waits.
+    assert limit.lent() == 1
+    assert process.acquire(starving=True)
 
 
 def test_who_closes_gives_all_back_at_once(limit: Limit) -> None:
@@ -400,6 +419,55 @@ def test_who_was_closed_begins_anew_when_asked(limit: Limit) -> None:
     process.store.close()
     process.in_flight = 0
     assert process.acquire_all() == 10
+
+
+def test_who_was_closed_needs_no_more_than_it_asks_for_then(limit: Limit) -> None:
+    process = limit.process(100, kind=Alone)
+    assert process.acquire_all(40) == 40
+    process.store.close()
+    process.in_flight = 0
+    assert process.acquire()
+    assert process.store.beat()
+    assert limit.lent() == 1
+
+
+def test_nobody_waits_any_more_where_one_was_closed(valkey: Valkey, limit: Limit) -> None:
+    holder, gone = (limit.process(1, clock=Clock(), kind=Alone) for _ in range(2))
+    assert holder.acquire()
+    assert not gone.acquire(starving=True)
+    gone.store.close()
+    assert not gone.acquire()
+    assert len(limit.records()) == 2
+    with valkey.client() as client:
+        assert not client.exists(limit.key("waiting"))
+
+
+def test_a_server_that_failed_is_tried_at_once_by_who_was_closed(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = own_limit.process(8, clock=Clock(), kind=Alone)
+    changes: list[Exception | None] = []
+    process.store.on_change = changes.append
+    assert process.acquire()
+    own.kill()
+    with pytest.raises(StoreError):
+        process.store.set_limit(8)
+    process.store.close()
+    own.start()
+    process.in_flight = 0
+    assert process.acquire()
+    assert own_limit.records().keys() == {process.store.member}
+    process.store.tell()
+    assert changes == []
+    assert [level for level, _ in told(caplog)] == [logging.ERROR]
+
+
+def test_a_keeper_that_was_late_keeps_nothing_of_what_was_closed(limit: Limit) -> None:
+    process = limit.process(10, kind=Alone)
+    assert process.acquire()
+    process.store.close()
+    assert not process.store.beat()
+    assert limit.records() == {}
 
 
 # The keeper.
@@ -448,6 +516,109 @@ def test_a_dropped_store_is_not_kept_alive(valkey: Valkey) -> None:
     assert not keeper.is_alive()
 
 
+@pytest.mark.parametrize(
+    ("uwsgi", "warnings"),
+    [
+        (SimpleNamespace(has_threads=0), 1),
+        (SimpleNamespace(has_threads=1), 0),
+        (SimpleNamespace(), 0),
+        (None, 0),
+    ],
+    ids=["uwsgi-without-threads", "uwsgi-with-threads", "uwsgi-that-does-not-tell", "another"],
+)
+def test_where_no_keeper_goes_on_one_is_told_once(
+    limit: Limit,
+    uwsgi: object,
+    warnings: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setitem(sys.modules, "uwsgi", uwsgi)  # type: ignore[arg-type]
+    warn_where_threads_stand_still.cache_clear()
+    for _ in range(2):
+        assert limit.process(10).acquire()
+    warning = (
+        "uWSGI runs no thread of an app's between requests, so the places that an idle worker has"
+        " borrowed are not kept, and not given back to others before their lease ends. Start uWSGI"
+        " with '--enable-threads'."
+    )
+    assert told(caplog) == [(logging.WARNING, warning)] * warnings
+    warn_where_threads_stand_still.cache_clear()
+
+
+# When the collector comes.
+
+
+class InterruptedClock(Clock):
+    """A clock that somebody looks at when something happens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks = 0
+        self.happens: dict[int, Callable[[], object]] = {}
+        """What happens, by how many looks there have been before."""
+
+    def __call__(self) -> float:
+        self.looks += 1
+        self.happens.pop(self.looks - 1, bool)()
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("is_dead", "look"), [(False, 0), (False, 1), (True, 0), (True, 1), (True, 2)]
+)
+def test_a_lease_may_be_collected_while_the_keeper_calls(
+    own: Valkey, own_limit: Limit, is_dead: bool, look: int
+) -> None:
+    """In the keeper's own thread, which holds the locks."""
+    clock = InterruptedClock()
+    process, other = own_limit.process(2, kind=Alone, clock=clock), own_limit.process(2, kind=Alone)
+    assert process.acquire_all() == 2
+    assert not other.acquire(starving=True)
+    assert process.store.beat()
+    if is_dead:
+        own.kill()
+    collected = []
+
+    def collect() -> None:
+        process.release(queued=1)
+        collected.append(process.acquire())
+
+    clock.now += 1
+    clock.happens[clock.looks + look] = collect
+    run([process.store.beat])
+    assert len(collected) == 1
+    assert process.in_flight <= process.store._borrower.places or is_dead
+
+
+class InterruptedBorrower(Borrower):
+    """One that has something happen after each look at how many are in flight."""
+
+    happens: Callable[[], object] = bool
+
+    @property  # type: ignore[override]
+    def in_flight(self) -> int:
+        in_flight: int = self.__dict__["in_flight"]
+        happens, self.happens = self.happens, bool
+        happens()
+        return in_flight
+
+    @in_flight.setter
+    def in_flight(self, in_flight: int) -> None:
+        self.__dict__["in_flight"] = in_flight
+
+
+def test_nobody_is_admitted_between_what_is_told_and_what_is_kept(limit: Limit) -> None:
+    process = limit.process(2, kind=Alone)
+    assert process.acquire_all() == 2
+    process.release()
+    borrower = process.store._borrower
+    borrower.__class__ = InterruptedBorrower
+    borrower.happens = process.acquire  # type: ignore[attr-defined]
+    process.store._settle(spare=0)
+    assert process.in_flight == borrower.in_flight == borrower.places == limit.lent() == 1
+
+
 # When the lease ends.
 
 
@@ -468,10 +639,10 @@ def test_who_is_cut_off_stops_before_its_places_are_lent_to_others(
     own_limit.pass_time(9.89)
     assert holder.acquire()
     assert not other.acquire()
-    assert holder.store._error is None
+    assert holder.store._borrower.error is None
     clock.now += 0.02  # In the last of a hundred parts.
     assert not holder.acquire()
-    assert holder.store._error is not None
+    assert holder.store._borrower.error is not None
     own_limit.pass_time(0.12)
     wait_until(lambda: other.acquire_all() == 4)
     clock.now += 1000
@@ -534,7 +705,7 @@ def test_what_is_done_while_the_server_is_dead(
     process.store.on_change = changes.append
     own.kill()
     clock.now += LONG
-    assert process.acquire_all() == admitted
+    assert process.acquire_all(100) == admitted
     process.store.tell()
     why = f"Error 111 connecting to 127.0.0.1:{own.port}. Connection refused."
     assert told(caplog) == [
@@ -554,6 +725,27 @@ def test_what_is_done_while_the_server_is_dead(
     assert str(raised.value) == (
         f"redis://127.0.0.1:{own.port} can't be used now, so the limit is what it was."
     )
+
+
+def test_what_was_borrowed_is_used_to_the_end_of_the_lease(
+    own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock = Clock()
+    process = own_limit.process(4, lease_time=10.0, on_error="closed", clock=clock, kind=Alone)
+    assert process.acquire_all() == 4
+    process.release()
+    own.kill()
+    clock.now += 3
+    assert process.store.beat()
+    ((_, said),) = told(caplog)
+    assert said.endswith(
+        " Until it can be, this process admits 4 at once for 6.9 s more, and then nothing."
+    )
+    clock.now += 6.89
+    assert process.acquire()
+    process.release()
+    clock.now += 0.02
+    assert not process.acquire()
 
 
 def test_what_is_in_flight_is_claimed_when_the_server_is_back_with_nothing(
@@ -669,7 +861,7 @@ def test_a_server_that_refuses_is_as_good_as_none(
     with own.client() as client:
         spoil(client)
         process = own_limit.process(8, on_error="open", kind=Alone)
-        assert process.acquire_all() == 100
+        assert process.acquire_all(100) == 100
         (_, said) = told(caplog)[0]
         assert said.startswith(f"{own.url} can't be used: ")
         assert text in said
@@ -788,6 +980,35 @@ def test_no_request_waits_while_the_keeper_asks_a_dead_server(broken: Server) ->
     assert taken < 2
 
 
+class WatchedLock:
+    """A lock that says when somebody comes to it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.release = self._lock.release
+        self.came = 0
+
+    def acquire(self, blocking: bool = True) -> bool:
+        self.came += 1
+        return self._lock.acquire(blocking)
+
+
+def test_who_waits_to_call_does_not_when_another_call_fails(limit: Limit) -> None:
+    store = limit.store(4, kind=Alone)
+    lock = store._borrower._calls = WatchedLock()  # type: ignore[assignment]
+    calls = []
+
+    def settle(*args: object, **words: object) -> None:
+        calls.append(args)
+        if len(calls) == 1:
+            wait_until(lambda: lock.came == 2)
+        raise redis.TimeoutError
+
+    store.ledger.settle = settle  # type: ignore[assignment,method-assign]
+    run([lambda: store.take(1)] * 2)
+    assert len(calls) == 1
+
+
 def test_a_connection_that_is_cut_is_no_outage(
     own: Valkey, own_limit: Limit, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -812,6 +1033,9 @@ def test_a_connection_that_is_cut_is_no_outage(
         with own.client() as client:
             for after in range(20, 520, 20):
                 wait_until(lambda: served[0] >= after)  # noqa: B023
+                for store in own_limit.stores:
+                    with store._borrower._calls:  # A call that is cut twice is an outage.
+                        pass
                 client.client_kill_filter(_type=chance.choice(["normal", "pubsub"]), skipme=True)
 
     run([cut, *(lambda limiter=limiter: work(limiter) for limiter in limiters * 3)])

@@ -10,6 +10,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
+import core_support
 import pytest
 from core_support import Clock
 
@@ -26,31 +27,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "private" / "app.host"
 
 
-class Process:
-    """A store, and what a limiter would do with it."""
-
+class Process(core_support.Process[HostStore]):
     def __init__(self, path: Path, limit: int, **settings: object) -> None:
-        self.store = HostStore(path, limit, **settings)  # type: ignore[arg-type]
-        self.in_flight = 0
-
-    def acquire(self, *, starving: bool = False) -> bool:
-        wanted = self.in_flight + 1
-        store = self.store
-        if (wanted <= store.places and store.enter(wanted)) or store.take(
-            wanted, starving=starving
-        ):
-            self.in_flight = wanted
-            return True
-        return False
-
-    def acquire_all(self) -> int:
-        while self.acquire():
-            pass
-        return self.in_flight
-
-    def release(self, queued: int = 0) -> None:
-        self.in_flight -= 1
-        self.store.leave(self.in_flight, queued)
+        super().__init__(HostStore(path, limit, **settings))  # type: ignore[arg-type]
 
     def die(self) -> None:
         if self.store._borrower is not None:

@@ -6,11 +6,16 @@ import itertools
 import sys
 import unittest
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from valkey_server import PATIENT
+from valkey_server import Valkey
+from valkey_server import new_name
 
+from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
@@ -71,7 +76,7 @@ class TestLimiter(lock_tests.BoundedSemaphoreTests, unittest.TestCase):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
-class TestSharedLimiter(lock_tests.BoundedSemaphoreTests, unittest.TestCase):
+class TestHostLimiter(lock_tests.BoundedSemaphoreTests, unittest.TestCase):
     test_repr = None
 
     @pytest.fixture(autouse=True)
@@ -85,3 +90,23 @@ class TestSharedLimiter(lock_tests.BoundedSemaphoreTests, unittest.TestCase):
                 return SharedLimiter(store, max_queue=1000, max_wait=EVER)
 
         self.semtype = SharedSemaphore
+
+
+@pytest.mark.servers
+class TestClusterLimiter(lock_tests.BoundedSemaphoreTests, unittest.TestCase):
+    test_repr = None
+
+    @pytest.fixture(autouse=True)
+    def on_a_server(self, valkey: Valkey) -> Iterator[None]:
+        stores: list[ClusterStore] = []
+
+        class SharedSemaphore(Semaphore):
+            @staticmethod
+            def make_limiter(value: int) -> Limiter:
+                stores.append(valkey.store(new_name(), value, lease_time=10 * PATIENT))
+                return SharedLimiter(stores[-1], max_queue=1000, max_wait=EVER)
+
+        self.semtype = SharedSemaphore
+        yield
+        for store in stores:
+            store.close()

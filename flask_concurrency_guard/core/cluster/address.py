@@ -76,7 +76,7 @@ def read_url(url: str) -> Address:
         if not database.isdecimal():
             raise ValueError("after the name of the service there can be a database's number only")
         options["db"] = int(database)
-    return Address(url, scheme, form, nodes, service, options)
+    return Address(url, scheme, form, nodes, unquote(service), options)
 
 
 def _node(text: str, default: int) -> tuple[str, int]:

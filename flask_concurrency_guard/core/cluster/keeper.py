@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -37,6 +39,11 @@ class Keeper(threading.Thread):
         self._listener: Listener | None = None
         self._has_missed = False
         self._wait = SOON
+
+    def start(self) -> None:
+        """Start, and say so where that is of little use."""
+        warn_where_threads_stand_still()
+        super().start()
 
     def run(self) -> None:
         """Go on until there is nothing to be kept."""
@@ -92,3 +99,18 @@ class Keeper(threading.Thread):
                 listener.close()
             except Exception as error:
                 logger.debug("The connection was lost already: %s.", error)
+
+
+@cache
+def warn_where_threads_stand_still() -> None:
+    """Say once what to do where a thread only goes on while requests are served.
+
+    uWSGI up to 2.0.26 keeps Python's lock between them, if it isn't told of threads.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
+        logger.warning(
+            "uWSGI runs no thread of an app's between requests, so the places that an idle worker"
+            " has borrowed are not kept, and not given back to others before their lease ends."
+            " Start uWSGI with '--enable-threads'."
+        )
