@@ -27,6 +27,7 @@ from .exemptions import mark_exempt
 from .limits import make_limiter
 from .limits import make_shedder
 from .limits import make_store
+from .limits import make_tuner
 from .settings import Settings
 from .settings import read_settings
 from .through_flask import FlaskAnswer
@@ -63,6 +64,15 @@ class AppState:
     settings: Settings
     limiter: Limiter
     middleware: GuardMiddleware
+
+    def adapt(self) -> None:
+        """Learn the limit from now on."""
+        if isinstance(self.limiter, SharedLimiter):
+            raise SetupError(
+                "The limit must be a number here, since processes share it. 'adaptive' works"
+                " for each process by itself."
+            )
+        self.limiter.set_limit(make_tuner(self.settings))
 
 
 class ConcurrencyGuard:
@@ -139,18 +149,23 @@ class ConcurrencyGuard:
             )
         return state.limiter.snapshot_of_all()
 
-    def set_limit(self, limit: int, app: Flask | None = None) -> None:
+    def set_limit(self, limit: int | Literal["adaptive"], app: Flask | None = None) -> None:
         """Change the limit, at once and without blocking; for all who share it.
 
         A lower limit takes nothing away from who is in flight.
 
-        :param limit: a positive integer.
+        :param limit: a positive integer; or ``"adaptive"``, to learn it from now on.
         :param app: as for `snapshot`.
         :raises ValueError: it is none.
         :raises StoreUnavailable: the limit is shared, and can't be changed now.
+        :raises SetupError: a limit that is shared can't be learned.
         """
+        state = self._state(app)
         try:
-            self._state(app).limiter.set_limit(limit)
+            if limit == "adaptive":
+                state.adapt()
+            else:
+                state.limiter.set_limit(limit)
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
 
@@ -239,8 +254,10 @@ def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if warning.acquire(blocking=False):
             server = find_server(environ)
+            if server is not None:
+                limiter.set_ceiling(server.threads)
             limiter.least_queue = line_for(limiter.limit, server)
-            if store is None and not middleware.sheds_by_age(environ):
+            if store is None and limiter.tuner is None and not middleware.sheds_by_age(environ):
                 warn_if_unreachable(limiter, server)
             if settings.json_backend is not None:
                 json.report_patches()

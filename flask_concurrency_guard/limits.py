@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
+from .core.algorithms.make import make_algorithm
 from .core.codel import TARGET
 from .core.controller import Controller
 from .core.limiter import Limiter
 from .core.shared import SharedLimiter
 from .core.shedder import Shedder
 from .core.store import StoreError
+from .core.tuner import Tuner
+from .errors import ConfigurationError
 from .errors import SetupError
+from .settings import ADAPTIVE
 from .signals import emit
 from .signals import store_failed
 from .signals import store_recovered
@@ -45,9 +50,26 @@ def make_limiter(settings: Settings, store: Store | None) -> Limiter:
         "mode": settings.mode,
         "retry_after": settings.retry_after,
     }
-    if store is None:
-        return Limiter(settings.limit, **options)
-    return SharedLimiter(store, **options)
+    if store is not None:
+        return SharedLimiter(store, **options)
+    if settings.limit == ADAPTIVE:
+        return Limiter(make_tuner(settings), **options)
+    return Limiter(int(settings.limit), **options)
+
+
+def make_tuner(settings: Settings) -> Tuner:
+    """Return what learns the limit of an app.
+
+    :raises ConfigurationError: the options are none of this algorithm.
+    """
+    make = partial(make_algorithm, settings.algorithm, settings.algorithm_options)
+    try:
+        return Tuner(make)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' must be options of the algorithm"
+            f" {settings.algorithm!r}, got {dict(settings.algorithm_options)!r} ({error})."
+        ) from error
 
 
 def make_store(
@@ -60,6 +82,11 @@ def make_store(
     """
     if settings.scope == "process":
         return None
+    if settings.limit == ADAPTIVE:
+        raise SetupError(
+            f"'CONCURRENCY_GUARD_LIMIT' must be a number where 'CONCURRENCY_GUARD_SCOPE' is"
+            f" '{settings.scope}'. 'adaptive' works for each process by itself."
+        )
     try:
         if settings.scope == "host":
             return _make_host_store(app, settings)
@@ -78,7 +105,8 @@ def _make_host_store(app: Flask, settings: Settings) -> HostStore:
 
     folder = settings.dir or default_folder()
     name = settings.name or default_name(app.import_name, app.root_path)
-    store = HostStore(folder / f"{name}.host", settings.limit, on_error=settings.on_store_error)
+    path, limit = folder / f"{name}.host", int(settings.limit)
+    store = HostStore(path, limit, on_error=settings.on_store_error)
     store.check()
     return store
 
@@ -109,7 +137,7 @@ def _make_cluster_store(settings: Settings, get_sender: Callable[[], object]) ->
     store = ClusterStore(
         Connector(settings.store_url, settings.store_timeout),
         settings.name,
-        settings.limit,
+        int(settings.limit),
         lease_time=settings.lease_time,
         on_error=settings.on_store_error,
     )

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from wsgiref.util import is_hop_by_hop
 
+from .core.algorithms.make import ALGORITHMS
 from .core.cluster.address import Address
 from .core.cluster.address import read_url
 from .core.codel import INTERVAL
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping
     from collections.abc import MutableMapping
+
+ADAPTIVE = "adaptive"
+"""The limit that is learned."""
 
 PREFIX = "CONCURRENCY_GUARD_"
 
@@ -67,7 +71,9 @@ class Settings:
     """The settings of one app, checked."""
 
     mode: Mode
-    limit: int
+    limit: int | str
+    algorithm: str
+    algorithm_options: Mapping[str, Any]
     scope: str
     name: str | None
     dir: Path | None
@@ -244,6 +250,11 @@ def _paths(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _options(value: Any) -> dict[str, Any]:
+    _require(isinstance(value, dict) and all(isinstance(name, str) for name in value))
+    return dict(value)
+
+
 def _headers(value: Any) -> dict[str, str]:
     if value is False or value is None:
         return {}
@@ -276,10 +287,25 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_LIMIT",
         32,
-        _integer(1),
-        "a positive integer",
-        "How many requests may be in flight, in one process or wherever `SCOPE` says. "
-        "Can be changed while serving, with `guard.set_limit()`.",
+        lambda value: value if value == ADAPTIVE else _integer(1)(value),
+        "a positive integer or 'adaptive'",
+        "How many requests may be in flight, in one process or wherever `SCOPE` says; `adaptive`: "
+        "as many as serve the most. Can be changed while serving, with `guard.set_limit()`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ALGORITHM",
+        "guard",
+        _one_of(*ALGORITHMS),
+        "'guard', 'gradient2', 'gradient', 'vegas' or 'aimd'",
+        "What finds an `adaptive` limit: the `guard`'s own algorithm, or one of those of Netflix's "
+        "concurrency-limits.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ALGORITHM_OPTIONS",
+        {},
+        _options,
+        "a dictionary of options by name",
+        'Options of the algorithm, such as `{"max_limit": 100}`.',
     ),
     Setting(
         "CONCURRENCY_GUARD_SCOPE",

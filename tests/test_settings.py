@@ -62,6 +62,9 @@ def test_the_defaults_are_not_shared() -> None:
         ("LIMIT", 1, 1),
         ("LIMIT", "8", 8),
         ("LIMIT", " 8 ", 8),
+        ("LIMIT", " adaptive ", "adaptive"),
+        ("ALGORITHM", "vegas", "vegas"),
+        ("ALGORITHM_OPTIONS", '{"max_limit": 50}', {"max_limit": 50}),
         ("SCOPE", "host", "host"),
         ("NAME", "my-app_2.0", "my-app_2.0"),
         ("NAME", "none", None),
@@ -142,13 +145,13 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
     [
         ("MODE", "on", "must be 'enforce', 'shadow' or 'off', got 'on'."),
         ("MODE", False, "must be 'enforce', 'shadow' or 'off', got False."),
-        ("LIMIT", "ten", "must be a positive integer, got 'ten'."),
-        ("LIMIT", 0, "must be a positive integer, got 0."),
-        ("LIMIT", -1, "must be a positive integer, got -1."),
-        ("LIMIT", 1.5, "must be a positive integer, got 1.5."),
-        ("LIMIT", True, "must be a positive integer, got True."),
-        ("LIMIT", "true", "must be a positive integer, got 'true'."),
-        ("LIMIT", None, "must be a positive integer, got None."),
+        ("LIMIT", "ten", "must be a positive integer or 'adaptive', got 'ten'."),
+        ("LIMIT", 0, "must be a positive integer or 'adaptive', got 0."),
+        ("LIMIT", -1, "must be a positive integer or 'adaptive', got -1."),
+        ("LIMIT", 1.5, "must be a positive integer or 'adaptive', got 1.5."),
+        ("LIMIT", True, "must be a positive integer or 'adaptive', got True."),
+        ("LIMIT", "true", "must be a positive integer or 'adaptive', got 'true'."),
+        ("LIMIT", None, "must be a positive integer or 'adaptive', got None."),
         ("SCOPE", "network", "must be 'process', 'host' or 'cluster', got 'network'."),
         (
             "NAME",
@@ -296,7 +299,8 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
         ("EXEMPTED", "Did you mean 'CONCURRENCY_GUARD_EXEMPT'?"),
         (
             "FOO",
-            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, SCOPE, NAME, DIR, STORE_URL,"
+            "After 'CONCURRENCY_GUARD_' there can be: MODE, LIMIT, ALGORITHM,"
+            " ALGORITHM_OPTIONS, SCOPE, NAME, DIR, STORE_URL,"
             " STORE_TIMEOUT, LEASE_TIME, SHOW_QUERY, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
             " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"

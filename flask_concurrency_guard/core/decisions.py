@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tuner import Change
 
 
 class Mode(StrEnum):
@@ -103,6 +107,9 @@ class Snapshot:
     queue_age: float | None = None
     """How long the newest request had waited before it came here, in seconds; None as long as no
     request's age was known. The guard tells, a limiter alone doesn't know."""
+
+    changes: tuple[Change, ...] = ()
+    """The last changes of a limit that is learned, and why."""
 
     odd_headers: Mapping[str, int] = field(default_factory=dict)
     """How many request headers with times in them were not taken as they were, by what was wrong.

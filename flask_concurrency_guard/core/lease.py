@@ -31,6 +31,8 @@ class Lease:
         "_released",
         "_verdict",
         "_wakeup",
+        "age",
+        "dropped",
         "held",
         "holder",
         "in_flight",
@@ -58,6 +60,10 @@ class Lease:
         self.started = started
         #: How long the request waited in the line, in seconds.
         self.queue_time = 0.0
+        #: How old the request was when it came to the limiter, in seconds; zero where nobody knows.
+        self.age = 0.0
+        #: Whether it failed since something was overloaded. For who learns the limit.
+        self.dropped = False
         #: How many were in flight when this one was admitted, itself included.
         self.in_flight = 0
         #: How long the lease was held, in seconds. Measured at its release, and only if the limit

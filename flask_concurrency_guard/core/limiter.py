@@ -29,6 +29,7 @@ from .line import Order
 from .retry import retry_after
 from .shedder import WELCOME
 from .shedder import Verdict
+from .tuner import Tuner
 
 if TYPE_CHECKING:
     from threading import Lock
@@ -45,7 +46,7 @@ _SAMPLE = 16  # One of about so many is measured as long as there is room, and t
 class Limiter:
     """Hold at most `limit` leases at any instant; let a bounded line wait for the next.
 
-    :param limit: how many may be in flight; a positive integer.
+    :param limit: how many may be in flight: a positive integer, or what learns it.
     :param max_queue: how many may wait; 0 for none, the limit where not given.
     :param max_wait: how long one may wait, in seconds; 0 rejects at once.
     :param queue_order: who in the line goes first, see `Order`.
@@ -59,7 +60,7 @@ class Limiter:
 
     def __init__(
         self,
-        limit: int,
+        limit: int | Tuner,
         *,
         max_queue: int | None = None,
         max_wait: float = 1.0,
@@ -73,7 +74,9 @@ class Limiter:
     ) -> None:
         self.name = name
         self.max_wait = max_wait
-        self.limit = positive(limit)
+        self.tuner = limit if isinstance(limit, Tuner) else None
+        """What learns the limit, if anything. Change it with `set_limit`."""
+        self.limit = positive(limit if self.tuner is None else self.tuner.limit)
         """How many may be in flight. Change it with `set_limit`."""
         self.mode = Mode(mode)
         """What is done with the decisions. Change it with `set_mode`."""
@@ -94,6 +97,7 @@ class Limiter:
         self._make_line = partial(
             Line, Order(queue_order), target=target, interval=interval, clock=clock
         )
+        self._ceiling: int | None = None
         self._epoch = 0
         # Appended to without the lock, see `reclaim`.
         self._abandoned: deque[Lease] = deque()
@@ -120,6 +124,9 @@ class Limiter:
         """Forget the parent's leases and its lock, which another thread may have held."""
         self._epoch += 1
         self._abandoned.clear()
+        if self.tuner is not None:
+            self.tuner.after_fork()
+            self.limit = self.tuner.limit
         self._start()
 
     def __repr__(self) -> str:
@@ -128,16 +135,29 @@ class Limiter:
             f" in flight, {len(self._line)} queued>"
         )
 
-    def set_limit(self, limit: int) -> None:
+    def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit, at once and without blocking.
 
         A higher one admits from the line. A lower one takes nothing away: no one is admitted
         until enough leases have come back.
         """
-        limit = positive(limit)
+        tuner = limit if isinstance(limit, Tuner) else None
+        if tuner is not None and self._ceiling is not None:
+            tuner.set_ceiling(self._ceiling)
+        limit = positive(limit if tuner is None else tuner.limit)
         with self._holding_lock():
+            self.tuner = tuner
             self.limit = self._places = limit
             self._advance_line()
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Tell who learns the limit how many the server can have in flight."""
+        with self._holding_lock():
+            self._ceiling = ceiling
+            if self.tuner is not None:
+                self.tuner.set_ceiling(ceiling)
+                self.limit = self._places = self.tuner.limit
+                self._advance_line()
 
     def set_mode(self, mode: str) -> None:
         """Change the mode, at once. Whoever waits is admitted when nothing is enforced any more."""
@@ -164,6 +184,7 @@ class Limiter:
                 admitted=self._admitted,
                 rejected={str(reason): count for reason, count in self._rejected.items()},
                 peak=self._peak,
+                changes=() if self.tuner is None else tuple(self.tuner.changes),
             )
 
     def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection:
@@ -376,10 +397,14 @@ class Limiter:
             or not self.mean_held
             or not self._admitted % _SAMPLE
             or self.on_release is not None
+            or self.tuner is not None
         ):
-            lease.held = held = self._clock() - lease.started
+            now = self._clock()
+            lease.held = held = now - lease.started
             self.mean_held += (held - self.mean_held) * (_WEIGHT if self.mean_held else 1.0)
             self._line.service_time = self.mean_held
+            if self.tuner is not None:
+                self.limit = self._places = self.tuner.learn(lease, now)
         self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1

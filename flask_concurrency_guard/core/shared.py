@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
     from .store import Store
+    from .tuner import Tuner
 
 POLL = 0.002
 """How often one who waits asks the store for a place, in seconds."""
@@ -46,7 +47,7 @@ class SharedLimiter(Limiter):
         self._watcher: Lease | None = None
         self._enter = self._store.enter
 
-    def set_limit(self, limit: int) -> None:
+    def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit of all processes, at once and without blocking.
 
         :raises ValueError: it is not a positive integer.

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+OVERLOADED = {"429", "503", "504"}
+"""The statuses by which an app says that it, or what it needs, has too much to do."""
+
 # Looking them up on the enumeration takes longer.
 _OFF = Mode.OFF
 _SHADOW = Mode.SHADOW
@@ -174,9 +177,12 @@ class GuardMiddleware:
         wrapper = environ.get("wsgi.file_wrapper")
         if wrapper is not None:
             self._file_wrappers.guard(environ, wrapper, lease)
+        watched = None
+        if self.limiter.tuner is not None:
+            watched, lease.age = lease, age or 0.0
         token = current_environ.set(environ)
         try:
-            body = self.app(environ, tagged(start_response, tags))
+            body = self.app(environ, tagged(start_response, tags, watched))
             if wrapper is None or not holds_lease(body, environ):
                 return guard_body(body, lease, token)
         except BaseException:
@@ -259,14 +265,21 @@ def serve_unleased(
         current_environ.reset(token)
 
 
-def tagged(start_response: StartResponse, tags: list[tuple[str, str]]) -> StartResponse:
-    """Return `start_response` so that it adds `tags` to the headers."""
-    if not tags:
+def tagged(
+    start_response: StartResponse, tags: list[tuple[str, str]], lease: Lease | None = None
+) -> StartResponse:
+    """Return `start_response` so that it adds `tags` to the headers.
+
+    :param lease: where to note what the status tells of overload.
+    """
+    if not tags and lease is None:
         return start_response
 
     def tagged_start_response(
         status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
+        if lease is not None:
+            lease.dropped = status[:3] in OVERLOADED
         # The app's list is copied: some apps keep one, and send it with every response.
         if exc_info is None:
             return start_response(status, [*headers, *tags])

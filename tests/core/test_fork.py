@@ -5,8 +5,10 @@ import threading
 
 import pytest
 
+from flask_concurrency_guard.core.algorithms.aimd import AIMD
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.tuner import Tuner
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
@@ -80,3 +82,19 @@ def test_a_limiter_that_nobody_has_any_more_is_not_kept() -> None:
     assert len(fork._forkables) == before + 1
     del limiter
     assert len(fork._forkables) == before
+
+
+def test_a_child_learns_its_limit_by_itself() -> None:
+    limiter = Limiter(Tuner(lambda ceiling: AIMD(min_limit=1)))
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+    lease.dropped = True
+    lease.release()
+    assert limiter.limit == 18
+
+    def check() -> None:
+        assert limiter.limit == limiter.snapshot().limit == 20
+        assert not limiter.snapshot().changes
+
+    assert in_a_child(check) == 0
+    assert limiter.limit == 18

@@ -1,0 +1,1 @@
+"""A server, its clients and a limit, simulated event by event."""

@@ -1,0 +1,1 @@
+"""How many requests to have in flight at once, learned from how long they take."""

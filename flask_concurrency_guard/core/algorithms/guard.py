@@ -1,0 +1,345 @@
+"""The limit by trial: the lowest one at which as much is served as at any.
+
+Where all places are taken, another limit is tried for a moment, and the one goes on that serves
+more. Both limits serve all the time, so a trial sheds nothing that could have been served. What is
+compared is throughput, the thing that a limit is for: latency alone can't tell a slow server from
+a crowded one. So the limit doesn't creep up where nothing is gained by it, and does not collapse
+where everything is slow for long.
+
+Where there is room, nothing can be tried. Then requests that came near the limit are compared with
+those that came well below: as long as it doesn't take longer with more, the limit is raised before
+it turns anybody away.
+
+What it takes from others:
+
+- Gradient and Vegas (Netflix), and Envoy's gradient controller: the round trip of a calm time.
+  Times the throughput it is how many are really at work, by Little's law; but that is only the
+  first limit to be tried. As the only truth, it makes limits collapse when a server gets slower for
+  good, and has to be measured again with hardly anybody in flight.
+- failsafe-go: throughput belongs to it, and a limit that isn't reached says nothing.
+- DAGOR and Breakwater: waiting tells that there is too much, not latency. Who has waited was told
+  to by a limit that is reached.
+- .NET's thread pool: to learn what a limit does, change it, and look.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from math import inf
+from math import sqrt
+
+from .checks import check_limits
+from .contest import Contest
+from .contest import Noise
+from .room import Room
+
+LEAST = 20
+"""How many requests must end in a window."""
+
+LEAST_NEW = 5
+"""How many of them must have begun in it."""
+
+SHORTEST = 0.1
+"""How long a window lasts at least, in seconds."""
+
+LONGEST = 2.0
+"""After how many seconds more it is over anyway."""
+
+LONGEST_SETTLING = 5.0
+"""For how many seconds at most a change of the limit is given time to show."""
+
+FULL = 0.8
+"""Which part of the requests must have found all other places taken, or waited for theirs."""
+
+WAITED = 0.005
+"""From how many seconds on it was a wait. What is shorter may be the server's own."""
+
+CALM = 1.0
+"""After how many seconds with room what was learned without is forgotten."""
+
+SMALLEST_STEP = 1.1
+LARGEST_STEP = 2.0
+"""By what a limit is multiplied, or divided, to find a rival."""
+
+LONGEST_PAUSE = 20.0
+"""How many seconds are between two trials that change nothing."""
+
+FIRST_PAUSE = 0.5
+
+HIGHER = 1.25
+LOWER = 1 / 1.1
+"""The steps where there is room."""
+
+
+class Guard:
+    """Find the lowest limit at which as much is served as at any; see above.
+
+    :param initial: the limit to begin with.
+    :param min_limit: the lowest.
+    :param max_limit: the highest.
+    :raises ValueError: they can't be. The message says what they must be.
+    """
+
+    __slots__ = (
+        "_began",
+        "_beyond",
+        "_calm",
+        "_calm_rtt",
+        "_contest",
+        "_done",
+        "_due",
+        "_full",
+        "_goes_up",
+        "_in_flight",
+        "_is_full",
+        "_level",
+        "_measures",
+        "_new",
+        "_next_trial",
+        "_noise",
+        "_opened",
+        "_pause",
+        "_room",
+        "_rtt",
+        "_settling",
+        "_short",
+        "_squares",
+        "_step",
+        "limit",
+        "max_limit",
+        "min_limit",
+        "reason",
+    )
+
+    def __init__(self, *, initial: int = 16, min_limit: int = 1, max_limit: int = 200) -> None:
+        self.min_limit = check_limits(initial, min_limit, max_limit)
+        self.max_limit = max_limit
+        self.limit = self._bounded(initial)
+        self.reason = "the first one"
+        self._level = self.limit  # The one that has won so far; `limit` may be a rival.
+        self._contest: Contest | None = None
+        self._noise = Noise()
+        self._is_full = False
+        self._calm = 0.0  # For how many seconds there has been room.
+        self._calm_rtt = 0.0
+        self._goes_up = True
+        self._step = LARGEST_STEP
+        self._pause = FIRST_PAUSE
+        self._next_trial = -inf
+        self._room = Room(self.limit)
+        self._settling = 0.0  # How long a change of the limit takes to show, in seconds.
+        self._measures = False
+        self._began = self._due = self._opened = -inf
+        self._clear()
+
+    def _clear(self) -> None:
+        self._done = self._new = self._in_flight = 0
+        self._full = self._beyond = self._short = 0
+        self._rtt = self._squares = 0.0
+
+    def on_sample(
+        self, start: float, rtt: float, in_flight: int, dropped: bool = False, waited: float = 0.0
+    ) -> int:
+        """See `Algorithm.on_sample`."""
+        if not 0 <= rtt < inf:
+            return self.limit
+        if not dropped:
+            self._done += 1
+            self._rtt += rtt
+            self._squares += rtt * rtt
+        if start >= self._began:
+            self._new += 1
+            self._in_flight += in_flight
+            if in_flight >= self.limit:
+                self._full += 1
+                if in_flight > self.limit:
+                    self._beyond += 1
+            elif waited > WAITED:
+                self._full += 1
+                self._short += 1
+            if self._contest is None:
+                self._room.add(in_flight, rtt, dropped)
+        now = start + rtt
+        if now >= self._due:
+            self._look(now)
+        return self.limit
+
+    # Windows: a limit settles, then what it does is measured.
+
+    def _measure(self, limit: int, now: float) -> None:
+        """Begin a window at this limit."""
+        settles = limit != self.limit
+        self.limit = limit
+        self._measures = not settles
+        if settles:
+            self._began = self._due = now + self._settling
+        else:
+            self._due = now + self._length()
+        self._opened = now
+        self._clear()
+
+    def _length(self) -> float:
+        return max(SHORTEST, 2 * self._settling)
+
+    def _look(self, now: float) -> None:
+        if not self._measures:
+            self._measures = True
+            self._opened = now
+            self._due = now + self._length()
+            self._clear()
+            return
+        seconds = now - self._opened
+        is_over = seconds >= self._length() + LONGEST
+        if (self._done < LEAST or self._new < LEAST_NEW) and not is_over:
+            self._due = now + SHORTEST / 5
+            return
+        spread = 1.0
+        if self._rtt:
+            # Long ones are in flight for longer, so one of those in flight takes this in the mean.
+            self._settling = min(self._squares / self._rtt, LONGEST_SETTLING)
+            spread = self._squares / self._rtt / self._rtt * self._done - 1
+        if self._done and self._new and self._beyond >= FULL * self._new:
+            self._follow(now, self._done / seconds)
+        elif self._done and self._new and self._full >= FULL * self._new:
+            if self._short * 2 > self._new and self._is_out_of_reach(now):
+                return
+            self._when_full(now, self._done, seconds, spread)
+        else:
+            self._with_room(now, seconds)
+
+    def _is_out_of_reach(self, now: float) -> bool:
+        """Come down to how many there are at once, where requests wait before they come here.
+
+        Something else bounds them then, and a limit that isn't reached can't be tried.
+        """
+        level = self._bounded(ceil(self._in_flight / self._new))
+        if level >= self._level:
+            return False
+        self.reason = f"requests wait, and there are no more than {level} in flight"
+        self._level = level
+        self._contest = None
+        self._measure(level, now)
+        return True
+
+    # Where all places are taken: trials.
+
+    def _when_full(self, now: float, served: int, seconds: float, spread: float) -> None:
+        begins = not self._is_full
+        self._calm = 0.0
+        if begins:
+            self._is_full = True
+            self._room = Room(self._level)
+            self._noise.begin(spread)
+            if self.limit != self._level:
+                self._measure(self._level, now)
+                return
+        if self.limit == self._level and self._noise.is_change(served, seconds):
+            self._step = LARGEST_STEP
+            self._pause = FIRST_PAUSE
+            self._next_trial = -inf
+            self._contest = None
+        contest = self._contest
+        if contest is None:
+            if now < self._next_trial:
+                self._measure(self.limit, now)
+                return
+            rival = (begins and self._by_littles_law(served / seconds)) or self._rival()
+            if rival is None:
+                self._measure(self.limit, now)
+                return
+            contest = self._contest = Contest(self._noise, self._level, rival)
+        contest.add(self.limit, served, seconds)
+        winner = contest.winner()
+        if winner is None:
+            other = contest.low if self.limit == contest.high else contest.high
+            if other != self._level:
+                self.reason = f"a trial: is {other} better than {self._level}?"
+            else:
+                self.reason = f"a trial: {contest} so far"
+            self._measure(other, now)
+        else:
+            self._decide(winner, contest, now)
+
+    def _decide(self, winner: int, contest: Contest, now: float) -> None:
+        self._contest = None
+        self.reason = str(contest)
+        if winner == self._level:
+            self._goes_up = not self._goes_up
+            if self._step <= SMALLEST_STEP:
+                self._next_trial = now + self._pause
+                self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._step = max(SMALLEST_STEP, sqrt(self._step))
+            self._measure(winner, now)
+            return
+        self._goes_up = winner > self._level
+        self._level = winner
+        self._step = min(LARGEST_STEP, self._step * HIGHER)
+        self._pause = FIRST_PAUSE
+        self._noise.forget()
+        self._room = Room(winner)
+        rival = self._rival()
+        if rival is None or self.limit != winner:
+            self._measure(winner, now)
+            return
+        # What has just been measured is its first round.
+        self._contest = Contest(self._noise, winner, rival)
+        self._contest.add(winner, *contest.served(winner))
+        self._measure(rival, now)
+
+    def _by_littles_law(self, throughput: float) -> int | None:
+        """Return how many are at work where nobody waits for anything, if that is known."""
+        level = self._level
+        rival = round(throughput * self._calm_rtt)
+        rival = self._bounded(max(level // 4, min(level * 4, rival)))
+        is_far = max(rival / level, level / rival) >= SMALLEST_STEP
+        return rival if self._calm_rtt and is_far else None
+
+    def _rival(self) -> int | None:
+        """Return the limit to try next; None where there is no other one."""
+        level = self._level
+        for _ in range(2):
+            if self._goes_up:
+                rival = max(level + 1, round(level * self._step))
+            else:
+                rival = min(level - 1, round(level / self._step))
+            if self._bounded(rival) != level:
+                return self._bounded(rival)
+            self._goes_up = not self._goes_up
+        return None
+
+    def _bounded(self, limit: int) -> int:
+        return max(self.min_limit, min(self.max_limit, limit))
+
+    # Where there is room: comparisons.
+
+    def _with_room(self, now: float, seconds: float) -> None:
+        if self._new and self._full * 2 < self._new and self._done:
+            mean = self._rtt / self._done
+            self._calm_rtt += (mean - self._calm_rtt) * (0.1 if self._calm_rtt else 1.0)
+        self._calm += seconds
+        if self._calm > CALM:
+            self._is_full = False
+            self._contest = None
+        if self._contest is not None:
+            self._measure(self.limit, now)
+            return
+        direction = self._room.direction()
+        if direction:
+            step = HIGHER if direction > 0 else LOWER
+            level = self._bounded(round(self._level * step) or 1)
+            self._level = level if level != self._level else self._bounded(level + direction)
+            self.reason = self._room.reason
+        if direction or self._room.is_stale:
+            self._room = Room(self._level)
+        self._measure(self._level, now)
+
+    # Where nothing is enforced (shadow mode): a trial would tell nothing.
+
+    def _follow(self, now: float, throughput: float) -> None:
+        self._is_full, self._contest = False, None
+        level = self._by_littles_law(throughput)
+        if level is not None:
+            self.reason = f"{throughput:.0f}/s, of {self._calm_rtt * 1000:.0f} ms in a calm time"
+            self._level = level
+            self._room = Room(level)
+        self._measure(self._level, now)

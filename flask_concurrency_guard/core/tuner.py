@@ -1,0 +1,92 @@
+"""A limit that is learned: from each request that ends, by an algorithm."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .algorithms.protocol import Algorithm
+    from .lease import Lease
+
+logger = logging.getLogger(__name__)
+
+REMEMBERED = 10
+"""How many changes are kept."""
+
+LONGEST = 10.0
+"""From how many seconds on a request tells nothing: it is an upload, or a stream without an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The limit was changed."""
+
+    time: float
+    """When, on the limiter's clock: by default, `time.monotonic()`."""
+
+    before: int
+    """The limit before."""
+
+    after: int
+    """The limit from then on."""
+
+    reason: str
+    """Why, in figures."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.before} -> {self.after}"
+
+
+class Tuner:
+    """Tells a limiter its limit.
+
+    No two calls come at once: the limiter makes them with its own lock held.
+
+    :param make_algorithm: makes what learns, from the highest limit that makes sense; None where
+        that isn't known. Called once more in each process that is forked.
+    """
+
+    def __init__(self, make_algorithm: Callable[[int | None], Algorithm]) -> None:
+        self._make_algorithm = make_algorithm
+        self._ceiling: int | None = None
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Begin anew: what the parent has learned was about the parent."""
+        self.algorithm = self._make_algorithm(self._ceiling)
+        self.limit = self.algorithm.limit
+        """How many may be in flight."""
+        self._is_broken = False
+        self.changes: deque[Change] = deque(maxlen=REMEMBERED)
+        """The last changes of the limit."""
+
+    def learn(self, lease: Lease, now: float) -> int:
+        """Learn from a lease that comes back. Return the limit from now on."""
+        before = self.limit
+        if lease.held > LONGEST or self._is_broken:
+            return before
+        try:
+            after = self.limit = self.algorithm.on_sample(
+                lease.started,
+                lease.held,
+                lease.in_flight,
+                lease.dropped,
+                lease.age + lease.queue_time,
+            )
+            if after != before:
+                self.changes.append(Change(now, before, after, self.algorithm.reason))
+        except Exception:
+            # No request may suffer from that.
+            self._is_broken, self.limit = True, before
+            logger.exception("The limit stays at %d: what learns it has failed.", before)
+        return self.limit
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Begin anew, with what is known by now of how many the server can have in flight."""
+        self._ceiling = ceiling
+        self.after_fork()

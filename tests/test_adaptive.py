@@ -1,0 +1,164 @@
+"""`CONCURRENCY_GUARD_LIMIT = "adaptive"`, as an app sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import support
+from flask import Flask
+from support import hold
+
+from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard import ConfigurationError
+from flask_concurrency_guard import SetupError
+from flask_concurrency_guard.core.algorithms.aimd import AIMD
+from flask_concurrency_guard.core.algorithms.guard import Guard
+from flask_concurrency_guard.core.algorithms.windowed import Windowed
+
+
+def make_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
+    return support.make_app(**({"limit": "adaptive"} | settings))
+
+
+def algorithm_of(app: Flask) -> Any:
+    return app.extensions["concurrency_guard"].limiter.tuner.algorithm
+
+
+def test_it_begins_with_a_limit() -> None:
+    app, guard = make_app()
+    assert app.test_client().get("/x").status_code == 200
+    assert guard.snapshot().limit == 16
+    assert guard.snapshot().changes == ()
+    assert isinstance(algorithm_of(app), Guard)
+
+
+def test_options_go_to_the_algorithm() -> None:
+    app, guard = make_app(
+        algorithm="aimd", algorithm_options={"initial": 3, "min_limit": 2, "backoff": 0.5}
+    )
+    assert isinstance(algorithm_of(app), AIMD)
+    assert guard.snapshot().limit == 3
+
+
+@pytest.mark.parametrize("window", ["average", 0.9])
+def test_a_published_algorithm_can_learn_from_windows(window: object) -> None:
+    app, guard = make_app(algorithm="gradient2", algorithm_options={"window": window})
+    assert isinstance(algorithm_of(app), Windowed)
+    assert guard.snapshot().limit == 20
+
+
+def test_options_can_come_as_text() -> None:
+    _, guard = make_app(algorithm_options='{"initial": 5}')
+    assert guard.snapshot().limit == 5
+
+
+@pytest.mark.parametrize("status", [429, 503, 504])
+def test_an_app_that_says_it_is_overloaded_is_believed(status: int) -> None:
+    app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1})
+
+    @app.get("/busy")
+    def busy() -> tuple[str, int]:
+        return "busy", status
+
+    app.test_client().get("/busy")
+    (change,) = guard.snapshot().changes
+    assert (change.before, change.after) == (20, 18)
+    assert "dropped" in change.reason
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_other_answers_are_none_of_overload(status: int) -> None:
+    app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1, "initial": 1})
+
+    @app.get("/other")
+    def other() -> tuple[str, int]:
+        return "other", status
+
+    app.test_client().get("/other")
+    assert guard.snapshot().limit == 2
+
+
+def test_exempt_requests_tell_nothing() -> None:
+    app, guard = make_app(
+        algorithm="aimd", algorithm_options={"min_limit": 1, "initial": 1}, exempt=["/healthz"]
+    )
+    app.test_client().get("/healthz")
+    assert guard.snapshot().limit == 1
+    app.test_client().get("/x")
+    assert guard.snapshot().limit == 2
+
+
+def test_the_limit_is_a_tag_like_any_other() -> None:
+    app, guard = make_app(headers={"limit": "X-Limit"})
+    assert app.test_client().get("/x").headers["X-Limit"] == str(guard.snapshot().limit)
+
+
+def test_more_than_the_limit_wait_or_are_rejected() -> None:
+    app, _ = make_app(algorithm_options={"initial": 1}, max_queue=0)
+    held = hold(app, "/x")
+    assert app.test_client().get("/x").status_code == 503
+    held.close()
+    assert app.test_client().get("/x").status_code == 200
+
+
+def test_it_can_be_ended_and_begun_while_serving() -> None:
+    app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1, "initial": 1})
+    guard.set_limit(7)
+    app.test_client().get("/x")
+    assert guard.snapshot().limit == 7
+    guard.set_limit("adaptive")
+    assert guard.snapshot().limit == 1
+    app.test_client().get("/x")
+    assert guard.snapshot().limit == 2
+    with pytest.raises(ValueError, match="must be a positive integer, got 'adaptiv'"):
+        guard.set_limit("adaptiv")  # type: ignore[arg-type]
+
+
+def test_a_limit_that_is_set_can_be_learned_from_then_on() -> None:
+    _, guard = support.make_app(limit=3)
+    guard.set_limit("adaptive")
+    assert guard.snapshot().limit == 16
+
+
+@pytest.mark.parametrize("scope", ["host", "cluster"])
+def test_what_is_shared_is_not_learned(scope: str) -> None:
+    with pytest.raises(SetupError, match="'CONCURRENCY_GUARD_LIMIT' must be a number where"):
+        make_app(scope=scope)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"limit": "adaptiv"}, "must be a positive integer or 'adaptive', got 'adaptiv'"),
+        ({"algorithm": "codel"}, "must be 'guard', 'gradient2', 'gradient', 'vegas' or 'aimd'"),
+        ({"algorithm_options": 5}, "must be a dictionary of options by name, got 5"),
+        (
+            {"algorithm_options": {"most": 5}},
+            r"'most' is not an option of 'guard': initial, min_limit, max_limit\)",
+        ),
+        ({"algorithm_options": {"initial": 0}}, "'initial' must be an integer of at least 1"),
+        (
+            {"algorithm": "vegas", "algorithm_options": {"window": 9}},
+            "'tracked' must be a number between 0 and 1, or 'average', got 9",
+        ),
+        (
+            {"algorithm": "aimd", "algorithm_options": {"backoff": "much"}},
+            "'backoff' must be a number from 0.5 to below 1, got 'much'",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_at_the_start(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        make_app(**settings)
+
+
+@pytest.mark.parametrize("algorithm", ["guard", "gradient2", "gradient", "vegas", "aimd"])
+def test_no_limit_is_higher_than_the_server_has_threads(algorithm: str) -> None:
+    app, guard = make_app(algorithm=algorithm)
+    limiter = app.extensions["concurrency_guard"].limiter
+    limiter.set_ceiling(4)
+    assert guard.snapshot().limit <= 4
+    for _ in range(100):
+        assert app.test_client().get("/x").status_code == 200
+    assert guard.snapshot().limit <= 4
