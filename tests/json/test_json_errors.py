@@ -48,7 +48,6 @@ class Unset:
 
 
 UNSET = Unset()
-EARLY = dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=1)))
 
 
 def opaque(path: str, type_name: str = "object") -> tuple[type[Exception], str]:
@@ -202,22 +201,14 @@ def test_circle_is_named(value: object, expected: object, options: dict[str, Any
 
 
 @pytest.mark.usefixtures("census")
-@pytest.mark.parametrize(
-    ("value", "path", "cause"),
-    [
-        pytest.param([UNSET], "$[0]", lambda: UNSET.x, id="field that was never set"),
-        pytest.param({"at": EARLY}, "$.at", EARLY.utctimetuple, id="date that HTTP can't tell"),
-    ],
-)
-def test_error_of_a_value_is_raised_with_its_path(
-    backend: str, value: object, path: str, cause: Callable[[], object]
-) -> None:
-    kind, message = outcome(cause)
+def test_error_of_a_value_is_raised_with_its_path(backend: str) -> None:
+    """Of a field that was never set."""
+    kind, message = outcome(lambda: UNSET.x)
     with pytest.raises(kind) as caught:
-        provider_on(backend).dumps(value)
+        provider_on(backend).dumps([UNSET])
 
     assert str(caught.value) == message
-    assert caught.value.__notes__ == [f"This happened while '{path}' was written as JSON."]
+    assert caught.value.__notes__ == ["This happened while '$[0]' was written as JSON."]
 
 
 class Failing:

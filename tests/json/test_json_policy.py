@@ -30,6 +30,8 @@ NAN = float("nan")
 INFINITY = float("inf")
 NAIVE = dt.datetime(2024, 1, 2, 3, 4, 5, 6)
 AWARE = NAIVE.replace(tzinfo=dt.timezone(dt.timedelta(hours=2)))
+EARLIEST = dt.datetime(1, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=3)))
+LATEST = dt.datetime(9999, 12, 31, 23, 59, 59, tzinfo=dt.timezone(dt.timedelta(hours=-5)))
 BIG = 2**53
 
 
@@ -56,6 +58,13 @@ def no_zone(path: str) -> tuple[type[Exception], str]:
     return JSONValueError, (
         f"'{path}' is datetime.datetime(2024, 1, 2, 3, 4, 5, 6) without a time zone: give it one,"
         " or set 'CONCURRENCY_GUARD_JSON_NAIVE' to 'utc' or 'keep'."
+    )
+
+
+def no_utc(path: str, value: dt.datetime) -> tuple[type[Exception], str]:
+    return JSONValueError, (
+        f"'{path}' is {value!r}, which lies outside of the years 1 to 9999 in UTC, as HTTP dates"
+        " are told: send another date, or set 'CONCURRENCY_GUARD_JSON_DATETIME' to 'iso'."
     )
 
 
@@ -165,6 +174,14 @@ ROWS = [
         {"datetime": "http", "naive": "keep"},
         [NAIVE],
         '["Tue, 02 Jan 2024 03:04:05 GMT"]',
+    ),
+    row("http, too early", {"datetime": "http"}, {"at": [EARLIEST]}, no_utc("$.at[0]", EARLIEST)),
+    row("http, too late", {"datetime": "http"}, [LATEST], no_utc("$[0]", LATEST)),
+    row(
+        "iso, where HTTP has none",
+        {"datetime": "iso"},
+        [EARLIEST, LATEST],
+        '["0001-01-01T00:00:00+03:00","9999-12-31T23:59:59-05:00"]',
     ),
     row("iso, error", {"datetime": "iso", "naive": "error"}, [AWARE, NAIVE], no_zone("$[1]")),
     row("http, error", {"datetime": "http", "naive": "error"}, {"at": NAIVE}, no_zone("$.at")),

@@ -22,7 +22,14 @@ def spell_datetime(value: dt.datetime, policy: Policy) -> str:
             " 'CONCURRENCY_GUARD_JSON_NAIVE' to 'utc' or 'keep'."
         )
     if policy.datetime == "http":
-        return http_date(value)
+        try:
+            return http_date(value)
+        except OverflowError:
+            raise Problem(
+                f"'{{path}}' is {value!r}, which lies outside of the years 1 to 9999 in UTC, as"
+                " HTTP dates are told: send another date, or set 'CONCURRENCY_GUARD_JSON_DATETIME'"
+                " to 'iso'."
+            ) from None
 
     text = dt.datetime.isoformat(value)
     if is_naive:
