@@ -91,14 +91,15 @@ def test_one_of_those_who_wait_watches(limiter: Make) -> None:
     one, other = limiter(3), limiter(3)
     held = leases(one, 3)
     waiters = [Waiter(other, then=lambda lease: None) for _ in range(3)]
-    watchers = []
-    for lease in held:
-        wait_until(lambda: other._watcher not in (None, *watchers))
-        watchers.append(other._watcher)
-        before = other.in_flight
+
+    def one_who_waits_watches() -> bool:  # Not always the first in the line.
+        with other._holding_lock():
+            return other._watcher in list(other._line)
+
+    for admitted, lease in enumerate(held, 1):
+        wait_until(one_who_waits_watches)
         lease.release()
-        wait_until(lambda: other.in_flight > before)  # noqa: B023
-    assert len(watchers) == 3
+        wait_until(lambda: other.in_flight == admitted)  # noqa: B023
     assert other._watcher is None
     for waiter in waiters:
         result = waiter.result()

@@ -112,20 +112,24 @@ def test_reading_ends_in_time(full: Server) -> None:
     with closing(full.send(head, b"x")) as silent, closing(full.send(head, b"x")) as dribbling:
         began = time.monotonic()
         dribbling.settimeout(0.1)
-        wait_until(lambda: answers_while_dribbling(dribbling), "the guard has enough")
+        wait_until(lambda: ends_while_dribbling(full, dribbling), "the guard has enough")
         assert silent.recv(12) == b"HTTP/1.1 503"
         took = time.monotonic() - began
 
     assert took < 10
 
 
-def answers_while_dribbling(connection: socket.socket) -> bool:
-    with suppress(TimeoutError):
-        assert connection.recv(12) == b"HTTP/1.1 503"
-        return True
-    with suppress(ConnectionError):
-        connection.sendall(b"x")
-    return False
+def ends_while_dribbling(server: Server, connection: socket.socket) -> bool:
+    try:
+        answer = connection.recv(12)
+    except TimeoutError:
+        with suppress(ConnectionError):
+            connection.sendall(b"x")
+        return False
+    # uWSGI closes the connection to its router, and the router forgets the answer if it has just
+    # passed a byte on.
+    assert answer == b"HTTP/1.1 503" or (server.kind.name == "uwsgi-http" and not answer)
+    return True
 
 
 # Most servers ask for the body before, or as soon as, they call the app. The others leave it to
