@@ -68,11 +68,15 @@ class AppState:
     def adapt(self) -> None:
         """Learn the limit from now on."""
         if isinstance(self.limiter, SharedLimiter):
-            raise SetupError(
-                "The limit must be a number here, since processes share it. 'adaptive' works"
-                " for each process by itself."
-            )
-        self.limiter.set_limit(make_tuner(self.settings))
+            if self.limiter.tuner is None:
+                raise SetupError(
+                    "Processes share this limit, and all have to learn it: set"
+                    " 'CONCURRENCY_GUARD_LIMIT' to 'adaptive' for them, which works for those of"
+                    " one host."
+                )
+            self.limiter.learn_limit()
+        else:
+            self.limiter.set_limit(make_tuner(self.settings))
 
 
 class ConcurrencyGuard:
@@ -158,7 +162,8 @@ class ConcurrencyGuard:
         :param app: as for `snapshot`.
         :raises ValueError: it is none.
         :raises StoreUnavailable: the limit is shared, and can't be changed now.
-        :raises SetupError: a limit that is shared can't be learned.
+        :raises SetupError: a limit that is shared can't be learned from now on, if it wasn't at the
+            start.
         """
         state = self._state(app)
         try:

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
+    from .core.algorithms.protocol import Algorithm
     from .core.cluster.store import ClusterStore
     from .core.host.store import HostStore
+    from .core.host.tuner import HostTuner
     from .core.store import Store
     from .settings import Settings
 
@@ -51,7 +53,7 @@ def make_limiter(settings: Settings, store: Store | None) -> Limiter:
         "retry_after": settings.retry_after,
     }
     if store is not None:
-        return SharedLimiter(store, **options)
+        return SharedLimiter(store, _make_host_tuner(settings, store), **options)
     if settings.limit == ADAPTIVE:
         return Limiter(make_tuner(settings), **options)
     return Limiter(int(settings.limit), **options)
@@ -62,14 +64,27 @@ def make_tuner(settings: Settings) -> Tuner:
 
     :raises ConfigurationError: the options are none of this algorithm.
     """
-    make = partial(make_algorithm, settings.algorithm, settings.algorithm_options)
     try:
-        return Tuner(make)
+        return Tuner(_algorithm(settings))
     except (TypeError, ValueError) as error:
         raise ConfigurationError(
             "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' must be options of the algorithm"
             f" {settings.algorithm!r}, got {dict(settings.algorithm_options)!r} ({error})."
         ) from error
+
+
+def _make_host_tuner(settings: Settings, store: Store) -> HostTuner | None:
+    if settings.limit != ADAPTIVE:
+        return None
+    from .core.host.store import HostStore
+    from .core.host.tuner import HostTuner
+
+    assert isinstance(store, HostStore)
+    return HostTuner(_algorithm(settings), store)
+
+
+def _algorithm(settings: Settings) -> Callable[[int | None, int | None], Algorithm]:
+    return partial(make_algorithm, settings.algorithm, settings.algorithm_options)
 
 
 def make_store(
@@ -82,10 +97,10 @@ def make_store(
     """
     if settings.scope == "process":
         return None
-    if settings.limit == ADAPTIVE:
+    if settings.scope == "cluster" and settings.limit == ADAPTIVE:
         raise SetupError(
-            f"'CONCURRENCY_GUARD_LIMIT' must be a number where 'CONCURRENCY_GUARD_SCOPE' is"
-            f" '{settings.scope}'. 'adaptive' works for each process by itself."
+            "'CONCURRENCY_GUARD_LIMIT' must be a number where 'CONCURRENCY_GUARD_SCOPE' is"
+            " 'cluster'. 'adaptive' works for a process or a host."
         )
     try:
         if settings.scope == "host":
@@ -105,8 +120,10 @@ def _make_host_store(app: Flask, settings: Settings) -> HostStore:
 
     folder = settings.dir or default_folder()
     name = settings.name or default_name(app.import_name, app.root_path)
-    path, limit = folder / f"{name}.host", int(settings.limit)
-    store = HostStore(path, limit, on_error=settings.on_store_error)
+    learned = settings.limit == ADAPTIVE
+    limit = make_tuner(settings).limit if learned else int(settings.limit)
+    path = folder / f"{name}.host"
+    store = HostStore(path, limit, learned=learned, on_error=settings.on_store_error)
     store.check()
     return store
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import support
+from core_support import wait_until
 from flask import Flask
 from support import hold
 
@@ -19,6 +23,21 @@ from flask_concurrency_guard.core.algorithms.windowed import Windowed
 
 def make_app(**settings: Any) -> tuple[Flask, ConcurrencyGuard]:
     return support.make_app(**({"limit": "adaptive"} | settings))
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
+
+
+@pytest.fixture
+def on_host(tmp_path: Path) -> dict[str, Any]:
+    options = {"initial": 1, "min_limit": 1, "max_limit": 3}
+    return {
+        "scope": "host",
+        "dir": str(tmp_path / "host"),
+        "max_queue": 0,
+        "algorithm": "aimd",
+        "algorithm_options": options,
+    }
 
 
 def algorithm_of(app: Flask) -> Any:
@@ -121,10 +140,55 @@ def test_a_limit_that_is_set_can_be_learned_from_then_on() -> None:
     assert guard.snapshot().limit == 16
 
 
-@pytest.mark.parametrize("scope", ["host", "cluster"])
-def test_what_is_shared_is_not_learned(scope: str) -> None:
+def serve_until(app: Flask, condition: Callable[[], bool]) -> None:
+    """Serve until what was served was learned from: that is looked for now and then."""
+
+    def serves() -> bool:
+        assert app.test_client().get("/x").status_code == 200
+        return condition()
+
+    wait_until(serves)
+
+
+@linux
+def test_a_host_learns_one_limit(on_host: dict[str, Any]) -> None:
+    (one, _), (other, guard) = make_app(**on_host), make_app(**on_host)
+    serve_until(one, lambda: guard.snapshot(scope="host").limit == 3)
+    held = [hold(other, "/x") for _ in range(3)]
+    assert one.test_client().get("/x").status_code == 503
+    for response in held:
+        response.close()
+    changes = guard.snapshot().changes
+    assert [(change.before, change.after) for change in changes] == [(1, 2), (2, 3)]
+    assert changes[-1].reason.endswith("1 in flight")
+
+
+@linux
+def test_a_host_can_end_it_and_begin_it_again(on_host: dict[str, Any]) -> None:
+    (one, guard), (other, _) = make_app(**on_host), make_app(**on_host)
+    guard.set_limit(2)
+    one.test_client().get("/x")
+    assert guard.snapshot(scope="host").limit == 2
+    guard.set_limit("adaptive")
+    serve_until(other, lambda: guard.snapshot(scope="host").limit == 3)
+
+
+@linux
+def test_a_host_learns_only_what_all_of_it_learn(on_host: dict[str, Any]) -> None:
+    _, guard = make_app(**on_host | {"limit": 3})
+    with pytest.raises(SetupError, match="set 'CONCURRENCY_GUARD_LIMIT' to 'adaptive' for them"):
+        guard.set_limit("adaptive")
+
+
+@linux
+def test_wrong_options_are_told_on_a_host_as_well(on_host: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="'most' is not an option of 'aimd'"):
+        make_app(**on_host | {"algorithm_options": {"most": 5}})
+
+
+def test_a_cluster_does_not_learn() -> None:
     with pytest.raises(SetupError, match="'CONCURRENCY_GUARD_LIMIT' must be a number where"):
-        make_app(scope=scope)
+        make_app(scope="cluster")
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_nothing_is_connected_before_the_first_request(make_app: MakeApp) -> Non
     app, guard = make_app(store_url="redis://127.0.0.1:1")
     assert guard.snapshot().in_flight == 0
     assert status(app, "/exempt/x") == 200
-    assert app.extensions["concurrency_guard"].limiter._store._borrower.error is None
+    assert app.extensions["concurrency_guard"].limiter._store.borrower.error is None
 
 
 @pytest.mark.parametrize(

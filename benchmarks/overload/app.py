@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import threading
 
 from flask import Flask
 from guards import PREFIX
@@ -14,7 +16,8 @@ from views import burn
 CPU_ITERATIONS = int(os.environ[f"{PREFIX}CPU_ITERATIONS"])
 
 application = Flask("overload")
-database = Database()
+database = Database(threading.Semaphore)
+shared_database = Database(multiprocessing.Semaphore)
 
 
 @application.get("/cpu")
@@ -28,6 +31,13 @@ def cpu() -> str:
 def query() -> str:
     """Wait for the database."""
     database.query()
+    return "done"
+
+
+@application.get("/shared")
+def query_shared() -> str:
+    """Wait for a database that all workers share."""
+    shared_database.query()
     return "done"
 
 

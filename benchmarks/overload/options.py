@@ -16,7 +16,8 @@ from variants import VariantError
 from variants import read_setting
 from variants import read_variant
 
-VIEWS = ("database", "cpu", "mixed")
+VIEWS = ("database", "cpu", "mixed", "shared")
+USUAL_VIEWS = VIEWS[:3]  # The last one is another one only where there are several workers.
 LOADS = (0.5, 1.0, 2.0, 5.0, 10.0)
 VARIANTS = ("none", "semaphore", "guard")
 STEP = "step"
@@ -68,7 +69,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     loads = dict.fromkeys(given.load or (QUICK_LOADS if given.quick else (*LOADS, STEP)))
     return Options(
         servers=_unique(given.server or (QUICK_SERVERS if given.quick else tuple(SERVERS))),
-        views=_unique(given.view or (VIEWS[:1] if given.quick else VIEWS)),
+        views=_unique(given.view or (VIEWS[:1] if given.quick else USUAL_VIEWS)),
         loads=tuple(load for load in loads if isinstance(load, float)),
         step=STEP in loads,
         variants=variants,
@@ -92,7 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     several = parser.add_argument_group("what to measure")
     several.add_argument("--server", nargs="+", choices=SERVERS, help="default: all of them")
-    several.add_argument("--view", nargs="+", choices=VIEWS, help="default: all of them")
+    several.add_argument("--view", nargs="+", choices=VIEWS, help="default: all but the last")
     several.add_argument(
         "--load", nargs="+", type=_load, metavar="X",
         help="in multiples of the capacity; 'step' is 0.5, 5 and 0.5 one after another"

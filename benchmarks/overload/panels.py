@@ -27,7 +27,12 @@ STYLES = (
     ("#d4577a", "P"),
 )
 """Colour and mark of the variants, in their order."""
-VIEWS = {"database": "database", "cpu": "CPU", "mixed": "CPU and database"}
+VIEWS = {
+    "database": "database",
+    "cpu": "CPU",
+    "mixed": "CPU and database",
+    "shared": "shared database",
+}
 
 
 def over_load(axes: Axes, group: Group, variants: Sequence[str]) -> None:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import multiprocessing
 import time
+from collections.abc import Callable
+from multiprocessing.synchronize import Semaphore as SharedSemaphore
+from threading import Semaphore as OwnSemaphore
+from typing import TypeAlias
+
+Semaphore: TypeAlias = OwnSemaphore | SharedSemaphore
 
 CONNECTIONS = 8
 QUERY_SECONDS = 0.02
@@ -18,12 +24,14 @@ MIXED_CPU_SHARE = 1 / 3
 
 
 class Database:
-    """A pool of connections to a database that isn't there."""
+    """A pool of connections to a database that isn't there.
 
-    def __init__(self) -> None:
-        self._free = threading.Semaphore(CONNECTIONS)
-        self._lock = threading.Lock()
-        self._waiters = 0
+    :param semaphore: what makes the pool's: of this process, or of all that are forked from it.
+    """
+
+    def __init__(self, semaphore: Callable[[int], Semaphore]) -> None:
+        self._free = semaphore(CONNECTIONS)
+        self._waiters = multiprocessing.Value("i")
 
     def query(self) -> None:
         """Wait for a connection, and then for the answer."""
@@ -36,9 +44,9 @@ class Database:
             self._free.release()
 
     def _count(self, change: int) -> int:
-        with self._lock:
-            self._waiters += change
-            return self._waiters
+        with self._waiters:
+            self._waiters.value += change
+            return self._waiters.value
 
 
 def burn(iterations: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.synchronize import BoundedSemaphore
 from pathlib import Path
 from uuid import uuid4
@@ -13,14 +14,18 @@ import portalocker
 import redis
 import redis_semaphore
 
+from flask_concurrency_guard.core.algorithms.make import make_algorithm
+from flask_concurrency_guard.core.algorithms.protocol import Algorithm
 from flask_concurrency_guard.core.cluster.address import read_url
 from flask_concurrency_guard.core.cluster.connect import Connector
 from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.host.store import HostStore
+from flask_concurrency_guard.core.host.tuner import HostTuner
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.shared import SharedLimiter
 from flask_concurrency_guard.core.store import Store
+from flask_concurrency_guard.core.tuner import Tuner
 
 TIMEOUT = 5.0  # Of a call to the server: a busy machine is not what is measured.
 LEASE = 10.0
@@ -57,9 +62,9 @@ def of_limiter(limiter: Limiter) -> Attempt:
     return attempt
 
 
-def of_store(store: Store, common: Common) -> Attempt:
+def of_store(store: Store, common: Common, tuner: HostTuner | None = None) -> Attempt:
     """Return how a limiter is used whose places are lent to it."""
-    return of_limiter(SharedLimiter(store, max_queue=QUEUE, max_wait=common.max_wait))
+    return of_limiter(SharedLimiter(store, tuner, max_queue=QUEUE, max_wait=common.max_wait))
 
 
 def process(common: Common) -> Attempt:
@@ -70,6 +75,24 @@ def process(common: Common) -> Attempt:
 def host(common: Common) -> Attempt:
     """Return an attempt at the limiter of all processes."""
     return of_store(HostStore(common.folder / "host" / "app", common.limit), common)
+
+
+def learning(common: Common) -> Callable[[int | None, int | None], Algorithm]:
+    """Return what learns a limit that stays as it is, so that only the learning is measured."""
+    bounds = dict.fromkeys(("initial", "min_limit", "max_limit"), common.limit)
+    return partial(make_algorithm, "guard", bounds)
+
+
+def process_learned(common: Common) -> Attempt:
+    """Return an attempt at the limiter of one process, which learns its limit."""
+    tuner = Tuner(learning(common))
+    return of_limiter(Limiter(tuner, max_queue=QUEUE, max_wait=common.max_wait))
+
+
+def host_learned(common: Common) -> Attempt:
+    """Return an attempt at the limiter of all processes, which learn its limit."""
+    store = HostStore(common.folder / "host" / "app", common.limit, learned=True)
+    return of_store(store, common, HostTuner(learning(common), store))
 
 
 def cluster(common: Common, url: str) -> Attempt:
@@ -177,7 +200,9 @@ def published(common: Common, url: str) -> Attempt:
 
 SUBJECTS: dict[str, Callable[[Common], Attempt]] = {
     "scope process": process,
+    "scope process, learned": process_learned,
     "scope host": host,
+    "scope host, learned": host_learned,
     "scope cluster, TCP": lambda common: cluster(common, common.tcp),
     "scope cluster, UNIX socket": lambda common: cluster(common, common.unix),
     "multiprocessing.BoundedSemaphore": semaphore,

@@ -184,7 +184,7 @@ class Limiter:
                 admitted=self._admitted,
                 rejected={str(reason): count for reason, count in self._rejected.items()},
                 peak=self._peak,
-                changes=() if self.tuner is None else tuple(self.tuner.changes),
+                changes=() if self.tuner is None else self.tuner.last_changes(),
             )
 
     def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection:
@@ -404,7 +404,7 @@ class Limiter:
             self.mean_held += (held - self.mean_held) * (_WEIGHT if self.mean_held else 1.0)
             self._line.service_time = self.mean_held
             if self.tuner is not None:
-                self.limit = self._places = self.tuner.learn(lease, now)
+                self._learn(self.tuner, lease, now)
         self.in_flight -= 1
         if lease._beyond:
             self._beyond -= 1
@@ -415,6 +415,9 @@ class Limiter:
                 self._line.remove(lease)
                 self._leave_shadow_line(lease)
             self._advance_line()
+
+    def _learn(self, tuner: Tuner, lease: Lease, now: float) -> None:
+        self.limit = self._places = tuner.learn(lease, now)
 
     def _left(self) -> None:
         """Tell who has lent the places how many are still used."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
+    from .host.tuner import HostTuner
     from .store import Store
     from .tuner import Tuner
 
@@ -31,12 +32,14 @@ class SharedLimiter(Limiter):
     *watcher*, asks the store now and then; places that come free in this process need no asking.
 
     :param store: lends the places.
+    :param tuner: learns the limit with those of the other processes, if it is learned.
     :param settings: those of `Limiter`, but for the limit.
     """
 
-    def __init__(self, store: Store, **settings: Any) -> None:
+    def __init__(self, store: Store, tuner: HostTuner | None = None, **settings: Any) -> None:
         self._store = store
         super().__init__(store.limit, **settings)
+        self.tuner: HostTuner | None = tuner
         # Weakly, since a circle would keep an app alive that nobody needs any more.
         admit = WeakMethod(self._admit_from_line)
         store.on_places = lambda: (call := admit()) and call()
@@ -58,6 +61,20 @@ class SharedLimiter(Limiter):
             self._store.set_limit(limit)
             self.limit = limit
             self._fill()
+
+    def learn_limit(self) -> None:
+        """Learn the limit again, after a number was set, in all processes.
+
+        :raises ValueError: it is no limit that is learned.
+        :raises StoreError: it can't be changed now.
+        """
+        if self.tuner is None:
+            raise ValueError("Only a limit that was set up to be learned can be learned.")
+        with self._holding_lock():
+            self.tuner.resume()
+
+    def set_ceiling(self, ceiling: int) -> None:
+        """Do nothing: how many processes there will be, nobody knows."""
 
     def snapshot_of_all(self) -> HostSnapshot | ClusterSnapshot:
         """Return what all processes that share the limit are at."""
@@ -109,6 +126,9 @@ class SharedLimiter(Limiter):
         has_taken = store.take(self._taken() + 1, starving=starving)
         self._places, self.limit = store.places, store.limit
         return has_taken
+
+    def _learn(self, tuner: Tuner, lease: Lease, now: float) -> None:
+        tuner.learn(lease, now)  # What follows from it comes from the store.
 
     def _left(self) -> None:
         store = self._store

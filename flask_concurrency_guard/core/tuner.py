@@ -47,18 +47,22 @@ class Tuner:
 
     No two calls come at once: the limiter makes them with its own lock held.
 
-    :param make_algorithm: makes what learns, from the highest limit that makes sense; None where
-        that isn't known. Called once more in each process that is forked.
+    :param make_algorithm: makes what learns, from the highest limit that makes sense, and the one
+        to begin with; None where that isn't known. Called once more in each process that is forked.
     """
 
-    def __init__(self, make_algorithm: Callable[[int | None], Algorithm]) -> None:
+    def __init__(self, make_algorithm: Callable[[int | None, int | None], Algorithm]) -> None:
         self._make_algorithm = make_algorithm
         self._ceiling: int | None = None
-        self.after_fork()
+        self.begin()
 
     def after_fork(self) -> None:
         """Begin anew: what the parent has learned was about the parent."""
-        self.algorithm = self._make_algorithm(self._ceiling)
+        self.begin()
+
+    def begin(self, limit: int | None = None) -> None:
+        """Begin anew, with this limit if it is given."""
+        self.algorithm = self._make_algorithm(self._ceiling, limit)
         self.limit = self.algorithm.limit
         """How many may be in flight."""
         self._is_broken = False
@@ -67,17 +71,18 @@ class Tuner:
 
     def learn(self, lease: Lease, now: float) -> int:
         """Learn from a lease that comes back. Return the limit from now on."""
+        waited = lease.age + lease.queue_time
+        return self.add(lease.started, lease.held, lease.in_flight, lease.dropped, waited, now)
+
+    def add(
+        self, start: float, rtt: float, in_flight: int, dropped: bool, waited: float, now: float
+    ) -> int:
+        """Learn from a request, see `Algorithm.on_sample`. Return the limit from now on."""
         before = self.limit
-        if lease.held > LONGEST or self._is_broken:
+        if rtt > LONGEST or self._is_broken:
             return before
         try:
-            after = self.limit = self.algorithm.on_sample(
-                lease.started,
-                lease.held,
-                lease.in_flight,
-                lease.dropped,
-                lease.age + lease.queue_time,
-            )
+            after = self.limit = self.algorithm.on_sample(start, rtt, in_flight, dropped, waited)
             if after != before:
                 self.changes.append(Change(now, before, after, self.algorithm.reason))
         except Exception:
@@ -86,7 +91,11 @@ class Tuner:
             logger.exception("The limit stays at %d: what learns it has failed.", before)
         return self.limit
 
+    def last_changes(self) -> tuple[Change, ...]:
+        """Return the last changes of the limit, the oldest first."""
+        return tuple(self.changes)
+
     def set_ceiling(self, ceiling: int) -> None:
         """Begin anew, with what is known by now of how many the server can have in flight."""
         self._ceiling = ceiling
-        self.after_fork()
+        self.begin()

@@ -85,7 +85,7 @@ def test_a_limiter_that_nobody_has_any_more_is_not_kept() -> None:
 
 
 def test_a_child_learns_its_limit_by_itself() -> None:
-    limiter = Limiter(Tuner(lambda ceiling: AIMD(min_limit=1)))
+    limiter = Limiter(Tuner(lambda *bounds: AIMD(min_limit=1)))
     lease = limiter.acquire()
     assert isinstance(lease, Lease)
     lease.dropped = True

@@ -80,9 +80,9 @@ class Processes(RuleBasedStateMachine):
         number %= len(self.stores)
         store = self.stores.pop(number)
         self.in_flight.pop(number)
-        if store._borrower is not None:
-            store._borrower.board.close()
-        if not any(store._borrower for store in self.stores):
+        if store.borrower is not None:
+            store.borrower.board.close()
+        if not any(store.borrower for store in self.stores):
             self.limit = self.configured
 
     @precondition(lambda self: self.stores)
@@ -100,7 +100,7 @@ class Processes(RuleBasedStateMachine):
         board = self.board()
         if board is None:
             return False
-        slot = store._slot if store._borrower else -1
+        slot = store._slot if store.borrower else -1
         now = int(self.clock() * 1000)
         return any(
             since and other != slot and now - since < FRESH
@@ -109,8 +109,8 @@ class Processes(RuleBasedStateMachine):
 
     def board(self) -> Board | None:
         for store in getattr(self, "stores", ()):
-            if store._borrower:
-                return store._borrower.board
+            if store.borrower:
+                return store.borrower.board
         return None
 
     @invariant()
@@ -121,8 +121,8 @@ class Processes(RuleBasedStateMachine):
     def teardown(self) -> None:
         stores.register_barrier = register_barrier
         for store in getattr(self, "stores", ()):
-            if store._borrower is not None:
-                store._borrower.board.close()
+            if store.borrower is not None:
+                store.borrower.board.close()
         if hasattr(self, "folder"):
             shutil.rmtree(self.folder)
 

@@ -32,8 +32,8 @@ class Process(core_support.Process[HostStore]):
         super().__init__(HostStore(path, limit, **settings))  # type: ignore[arg-type]
 
     def die(self) -> None:
-        if self.store._borrower is not None:
-            self.store._borrower.board.close()
+        if self.store.borrower is not None:
+            self.store.borrower.board.close()
 
 
 def test_the_limit_is_shared(path: Path) -> None:
@@ -401,10 +401,10 @@ def test_nobody_waits_for_who_stopped_with_the_mutex_held(path: Path) -> None:
     stopped, other = Process(path, 4, clock=clock), Process(path, 4, clock=clock)
     assert stopped.acquire()
     assert other.acquire()
-    assert stopped.store._borrower is not None
-    assert stopped.store._borrower.board.lock()
+    assert stopped.store.borrower is not None
+    assert stopped.store.borrower.board.lock()
     assert other.acquire_all() == other.store.places
-    stopped.store._borrower.board.unlock()
+    stopped.store.borrower.board.unlock()
     assert other.acquire_all() == other.store.places  # Not asked again at once.
     clock.now += 0.1
     assert other.acquire_all() == 3

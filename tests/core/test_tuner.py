@@ -40,7 +40,7 @@ class Faulty(Script):
 
 def limiter_of(*limits: int, clock: Clock | None = None) -> tuple[Limiter, Script]:
     script = Script(*limits)
-    return Limiter(Tuner(lambda ceiling: script), max_queue=3, clock=clock or Clock()), script
+    return Limiter(Tuner(lambda *bounds: script), max_queue=3, clock=clock or Clock()), script
 
 
 def test_each_request_that_ends_is_learned_from() -> None:
@@ -125,7 +125,7 @@ def test_what_takes_for_ever_tells_nothing() -> None:
 
 
 def test_nobody_suffers_where_it_fails(caplog: pytest.LogCaptureFixture) -> None:
-    limiter = Limiter(Tuner(lambda ceiling: Faulty(2)))
+    limiter = Limiter(Tuner(lambda *bounds: Faulty(2)))
     for _ in range(3):
         lease_of(limiter).release()
     assert (limiter.limit, limiter.in_flight) == (2, 0)
@@ -141,7 +141,7 @@ def test_a_number_ends_it_and_another_one_begins_it() -> None:
     assert (limiter.limit, limiter.tuner, script.samples) == (9, None, [])
     assert limiter.snapshot().changes == ()
     other = Script(3)
-    limiter.set_limit(Tuner(lambda ceiling: other))
+    limiter.set_limit(Tuner(lambda *bounds: other))
     assert limiter.limit == 3
     lease_of(limiter).release()
     assert len(other.samples) == 1
@@ -150,7 +150,7 @@ def test_a_number_ends_it_and_another_one_begins_it() -> None:
 def test_the_servers_threads_are_the_most_there_can_be() -> None:
     ceilings: list[int | None] = []
 
-    def make(ceiling: int | None) -> Script:
+    def make(ceiling: int | None, initial: int | None) -> Script:
         ceilings.append(ceiling)
         return Script(min(ceiling or 16, 16))
 
@@ -171,7 +171,7 @@ def test_a_limit_that_is_set_has_no_ceiling() -> None:
 
 def test_shadow_mode_learns_as_well() -> None:
     script = Script(1, 2)
-    limiter = Limiter(Tuner(lambda ceiling: script), mode="shadow")
+    limiter = Limiter(Tuner(lambda *bounds: script), mode="shadow")
     leases = [lease_of(limiter) for _ in range(4)]
     for lease in leases:
         lease.release()

@@ -121,8 +121,9 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
     def exempt_ping() -> Any:
         return who()
 
+    @app.get("/unavailable")
     @app.get("/exempt/unavailable")
-    def exempt_unavailable() -> Any:
+    def unavailable() -> Any:
         return "busy", 503
 
     @app.get("/exempt/limit")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
 from servers.running import KINDS
 from servers.running import start
+from servers.running import wait_until
 
 pytestmark = pytest.mark.servers
 
@@ -34,3 +39,39 @@ def test_it_learns_from_each_answer(name: str) -> None:
             (1, 2),
             (2, 3),
         ]
+
+
+def test_the_workers_of_a_host_learn_one_limit_whoever_dies(tmp_path: Path) -> None:
+    options = {"initial": 1, "min_limit": 1, "max_limit": 3}
+    with start(
+        KINDS["gunicorn-gthread"],
+        *("--workers", "2"),
+        scope="host",
+        dir=str(tmp_path / "host"),
+        limit="adaptive",
+        algorithm="aimd",
+        algorithm_options=options,
+    ) as server:
+
+        def limit() -> int:
+            return int(server.state()["host"]["limit"])
+
+        def workers() -> set[int]:
+            return {process["pid"] for process in server.state()["host"]["processes"]}
+
+        def serve_in_both() -> bool:
+            assert server.ask("/ping").status == 200
+            return len(workers()) == 2
+
+        wait_until(serve_in_both, "both have served")
+        server.pings_until(lambda answer: limit() == 3, "it is learned")
+        for victim in workers():  # The one that learns, and the other one.
+            os.kill(victim, signal.SIGKILL)
+            server.pings_until(lambda answer: True, "a worker is there")
+            wait_until(lambda: victim not in workers(), "it is gone")  # noqa: B023
+            server.pings_until(lambda answer: limit() == 3, "it is learned still")
+            wait_until(
+                lambda: server.ask("/unavailable").status == 503 and limit() < 3,
+                "what is lost is learned from",
+            )
+            server.pings_until(lambda answer: limit() == 3, "it is learned again")

@@ -31,13 +31,19 @@ WINDOW = "window"
 """The option of the published ones that makes a sample of many requests, see `Windowed`."""
 
 
-def make_algorithm(name: str, options: Mapping[str, Any], ceiling: int | None = None) -> Algorithm:
+def make_algorithm(
+    name: str,
+    options: Mapping[str, Any],
+    ceiling: int | None = None,
+    initial: int | None = None,
+) -> Algorithm:
     """Return a new algorithm.
 
     :param name: a key of `ALGORITHMS`.
     :param options: those of its constructor; and ``window``, which is ``"average"`` or a percentile
         such as 0.9, for all but ``"guard"``.
     :param ceiling: the highest limit that makes sense, if that is known.
+    :param initial: the limit to begin with in place of that of the options, as far as they allow.
     :raises ValueError: there is no such option, or its value can't be.
     """
     kind = ALGORITHMS[name]
@@ -47,6 +53,11 @@ def make_algorithm(name: str, options: Mapping[str, Any], ceiling: int | None = 
         if option not in allowed:
             raise ValueError(f"{option!r} is not an option of {name!r}: {', '.join(allowed)}")
     own = {option: value for option, value in options.items() if option != WINDOW}
+    if initial is not None:
+        lowest, highest = (
+            own.get(option, known[option].default) for option in ("min_limit", "max_limit")
+        )
+        own["initial"] = max(lowest, min(highest, initial))
     if ceiling is not None:
         for option in ("initial", "min_limit", "max_limit"):
             if option in known and own.get(option, known[option].default) > ceiling:

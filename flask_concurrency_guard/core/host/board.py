@@ -13,6 +13,9 @@ from weakref import finalize
 from ..store import StoreError
 from .folder import make_private
 from .folder import require_own
+from .notes import CHANGES
+from .notes import RING
+from .notes import SAMPLE
 from .scoreboard import ROW
 from .scoreboard import ROWS
 from .system import ByteLocks
@@ -20,16 +23,20 @@ from .system import ByteLocks
 SLOTS = 256
 
 # The header, in words: what the file is, in which version; then the numbers that belong to all.
-SIGNATURE = struct.pack("II", 0x46434731, 1)
+SIGNATURE = struct.pack("II", 0x46434731, 2)
 LIMIT = 2
 CONFIGURED = 3
 TOP = 4
 SHORT = 5
+LEARNED = 6
+LEARNER = 7
+LEARNED_AT = 8
+CHANGED = 9
 HEADER = 16
 
-COLUMNS = 6
+COLUMNS = 8
 WORDS = HEADER + COLUMNS * SLOTS
-SIZE = 4 * WORDS + ROWS * ROW * SLOTS
+SIZE = 4 * WORDS + (ROWS * ROW + RING * SAMPLE) * SLOTS + CHANGES
 
 #: The byte whose lock guards all that is lent, and the first of those that live with a process.
 MUTEX = 0
@@ -44,9 +51,10 @@ microseconds, unless it was stopped meanwhile; and nobody can wait for that."""
 class Board:
     """An open board. Each column has one number of each slot.
 
-    Only who holds the mutex may change what is in the header, and all columns but `flights`, which
-    has one writer: the slot's process. Each change is one aligned word, so whoever dies between
-    two leaves something that is right as it stands.
+    Only who holds the mutex may change what is in the header, and the columns. There are some that
+    have one writer: `flights` and `written` the slot's process; `read`, and the header's
+    `LEARNED_AT`, the one that learns the limit. Each change is one aligned word, so whoever dies
+    between two leaves something that is right as it stands.
     """
 
     def __init__(self, path: Path, descriptor: int, mapping: mmap) -> None:
@@ -56,18 +64,35 @@ class Board:
         self._close.atexit = False
         self._inode = _identity(os.fstat(descriptor))
         octets = memoryview(mapping)
-        self._rows = octets[4 * WORDS :]
-        words = octets[: 4 * WORDS].cast("I")
+        rows = 4 * WORDS
+        rings = rows + ROWS * ROW * SLOTS
+        changes = rings + RING * SAMPLE * SLOTS
+        self._rows, self._rings = octets[rows:rings], octets[rings:changes]
+        self.changes = octets[changes:SIZE]
+        """The last changes of a limit that is learned, see `notes`."""
+        words = octets[:rows].cast("I")
         self.header = words[:HEADER]
-        self.pids, self.shares, self.flights, self.revoked, self.waiting, self.lends = (
-            words[start : start + SLOTS] for start in range(HEADER, WORDS, SLOTS)
-        )
+        (
+            self.pids,
+            self.shares,
+            self.flights,
+            self.revoked,
+            self.waiting,
+            self.lends,
+            self.written,
+            self.read,
+        ) = (words[start : start + SLOTS] for start in range(HEADER, WORDS, SLOTS))
         """Whose slot it is; how many it was lent; how many it has in flight; whether some of its
-        share was taken back; since when it starves; whether something can be taken back."""
+        share was taken back; since when it starves; whether something can be taken back; how much
+        it has written into its ring, and how much of that was read."""
 
     def rows(self, slot: int) -> memoryview:
         """Return what the slot's process is serving, see `Scoreboard`."""
         return self._rows[slot * ROWS * ROW : (slot + 1) * ROWS * ROW]
+
+    def ring(self, slot: int) -> memoryview:
+        """Return what the slot's process has served lately, see `notes`."""
+        return self._rings[slot * RING * SAMPLE : (slot + 1) * RING * SAMPLE]
 
     def lock(self, patience: float = PATIENCE) -> bool:
         """Lock the mutex. Return false if it could not be had in time."""
@@ -97,7 +122,11 @@ class Board:
         """Make a slot nobody's."""
         # The pid last: whoever dies in between has not finished, and the next one will.
         self.rows(slot)[:] = bytes(ROWS * ROW)
+        if self.header[LEARNER] == slot + 1:
+            self.header[LEARNER] = 0
         for column in (
+            self.written,
+            self.read,
             self.waiting,
             self.lends,
             self.revoked,

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 from ..store import StoreError
 from .board import CONFIGURED
+from .board import LEARNED
+from .board import LEARNER
 from .board import LIFE
 from .board import LIMIT
 from .board import SHORT
@@ -51,6 +53,7 @@ class Borrower:
 
     :param board: the board, with its mutex held.
     :param configured: the limit, if nobody has changed it since it was configured.
+    :param learned: whether that is what to begin with, and the limit is learned.
     :param barrier: makes a memory barrier in all processes, and tells whether it did; None where
         that can't be had.
     :param in_flight: what was admitted without the board. It is there, whatever the limit.
@@ -63,6 +66,7 @@ class Borrower:
         board: Board,
         configured: int,
         *,
+        learned: bool = False,
         barrier: Callable[[], bool] | None,
         in_flight: int,
         clock: Callable[[], float],
@@ -92,8 +96,11 @@ class Borrower:
         board.pids[slot] = os.getpid()
         header[TOP] = max(header[TOP], slot + 1)
         self.slot = slot
-        if is_first or header[CONFIGURED] != configured:
-            header[CONFIGURED] = configured
+        agreed = 0 if learned else configured
+        if is_first or header[CONFIGURED] != agreed:
+            header[CONFIGURED] = agreed
+            header[LEARNED] = learned
+            header[LEARNER] = 0
             self.set_limit(configured)
 
     @property

@@ -21,6 +21,8 @@ from ..store import admitted_without
 from ..store import places_without
 from .board import HEADER
 from .board import JOIN
+from .board import LEARNED
+from .board import LIMIT
 from .board import SHORT
 from .board import open_board
 from .borrower import Borrower
@@ -48,6 +50,8 @@ class HostStore:
     :param path: where the file is, or will be.
     :param limit: how many may be in flight in all processes. The last one that starts with
         another number than those before changes it for all.
+    :param learned: whether that is only what to begin with, and the limit is learned: see
+        `HostTuner`.
     :param on_error: what to do while the file can't be used.
     :param clock: a monotonic clock that all processes of the host share, in seconds.
     """
@@ -57,15 +61,18 @@ class HostStore:
         path: Path,
         limit: int,
         *,
+        learned: bool = False,
         on_error: str = OnStoreError.LOCAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
         self.limit = limit
         self._configured = limit
+        self._learned = learned
         self._on_error = OnStoreError(on_error)
         self._clock = clock
-        self._borrower: Borrower | None = None
+        self.borrower: Borrower | None = None
+        """What this process has of the file; None as long as it can't be used."""
         self._header: Words
         self._flights: Words
         self._revoked: Words
@@ -102,6 +109,7 @@ class HostStore:
 
     def leave(self, in_flight: int, queued: int) -> None:
         """See `Store.leave`."""
+        self.limit = self._header[LIMIT]
         self._flights[self._slot] = in_flight
         if self._header[SHORT] or not self._lends:
             self._with_mutex(lambda borrower: borrower.give_back(in_flight, queued), in_flight)
@@ -114,21 +122,36 @@ class HostStore:
     def set_limit(self, limit: int) -> None:
         """See `Store.set_limit`."""
 
-        def change(borrower: Borrower) -> bool:
+        def change(borrower: Borrower) -> None:
+            borrower.board.header[LEARNED] = 0
             borrower.set_limit(limit)
+
+        self.change(change)
+
+    def change(self, work: Callable[[Borrower], object]) -> None:
+        """Do `work`, which is for all processes, with the mutex held.
+
+        :raises StoreError: it can't be done now.
+        """
+
+        def work_on_it(borrower: Borrower) -> bool:
+            work(borrower)
             return True
 
-        if not self._with_mutex(change, self._flights[self._slot]):
+        if not self.exclusively(work_on_it):
             raise StoreError(f"'{self.path}' can't be used now, so the limit is what it was.")
+
+    def exclusively(self, work: Callable[[Borrower], T]) -> T | None:
+        """Do `work` with the mutex held. Return None where it could not be done."""
+        return self._with_mutex(work, self._flights[self._slot])
 
     def snapshot(self, name: str) -> HostSnapshot:
         """See `Store.snapshot`. Those that have died are there until they are found."""
-        if self._borrower is None:
-            self._with_mutex(lambda borrower: True, self._flights[self._slot])
-        processes = () if self._borrower is None else self._borrower.all_processes()
-        return HostSnapshot(
-            name, self.limit, sum(process.in_flight for process in processes), processes
-        )
+        if self.borrower is None:
+            self.exclusively(lambda borrower: True)
+        processes = () if self.borrower is None else self.borrower.all_processes()
+        in_flight = sum(process.in_flight for process in processes)
+        return HostSnapshot(name, self._header[LIMIT], in_flight, processes)
 
     def _with_mutex(self, work: Callable[[Borrower], T], in_flight: int) -> T | None:
         """Do `work` with the mutex held. Return None where it could not be done."""
@@ -138,7 +161,7 @@ class HostStore:
             if now >= self._next_look:
                 self._next_look = now + RETRY
                 self._look(in_flight)
-            borrower = self._borrower
+            borrower = self.borrower
             if borrower is None or now < self._blocked_until:
                 return None
             if not borrower.board.lock():
@@ -163,8 +186,8 @@ class HostStore:
 
     def _look(self, in_flight: int) -> None:
         """Begin to use the file, if it isn't used yet, or was replaced."""
-        if self._borrower is not None:
-            if self._borrower.board.is_current():
+        if self.borrower is not None:
+            if self.borrower.board.is_current():
                 return
             logger.warning("'%s' was removed or overwritten. Going on with a new one.", self.path)
             self._leave_board()
@@ -176,12 +199,17 @@ class HostStore:
             if not board.is_board():
                 raise StoreError(f"'{self.path}' was overwritten.")
             borrower = Borrower(
-                board, self._configured, barrier=barrier, in_flight=in_flight, clock=self._clock
+                board,
+                self._configured,
+                learned=self._learned,
+                barrier=barrier,
+                in_flight=in_flight,
+                clock=self._clock,
             )
             self._catch_up(borrower)
         finally:
             board.unlock()
-        self._borrower, self._slot, self._lends = borrower, borrower.slot, borrower.lends
+        self.borrower, self._slot, self._lends = borrower, borrower.slot, borrower.lends
         self._header, self._flights, self._revoked = board.header, board.flights, board.revoked
         self.scoreboard = Scoreboard(board.rows(self._slot))
         if self._failed:
@@ -189,13 +217,14 @@ class HostStore:
             logger.warning("'%s' can be used again.", self.path)
 
     def _leave_board(self) -> None:
-        if self._borrower is not None:
-            self._borrower.board.close()
-        self._borrower = None
+        if self.borrower is not None:
+            self.borrower.board.close()
+        self.borrower = None
         self._lends = True
         # With these `enter` always says to ask first, and `leave` has nobody to tell.
         self._slot = 0
         self._header = [0] * HEADER
+        self._header[LIMIT] = self.limit
         self._flights = [0]
         self._revoked = [1]
         self.scoreboard = None
