@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
+from random import Random
 from statistics import fmean
 
 from simulation.limiting import Fixed
@@ -71,6 +73,9 @@ class Score:
 def main() -> None:
     """Simulate, and print the table."""
     options = read_options()
+    if options.picture is not None:
+        draw(options.picture)
+        return
     scenarios = [s for s in SCENARIOS if s.name in (options.scenario or names())]
     if options.quick:
         scenarios = [scenario.shortened(10) for scenario in scenarios]
@@ -107,6 +112,19 @@ def main() -> None:
         )
     simulated = sum(job.scenario.seconds for job in jobs)
     print(f"\n{simulated:,.0f} s simulated in {took:.0f} s\n\n{EPILOG}")
+
+
+def draw(path: Path) -> None:
+    """Draw a limit that is learned by this guard, and two others."""
+    from simulation import picture  # matplotlib takes a second.
+
+    algorithms = {
+        "adaptive": lambda: make_algorithm("guard", {}),
+        "Vegas": lambda: make_algorithm("vegas", {"randomness": Random(1)}),
+        "fixed: 32": lambda: Fixed(32),
+    }
+    picture.draw(path, algorithms)
+    print(path)
 
 
 HEAD = "  limit      of the best  worst    p50 ms    p99  rejected  mean limit  settled"
@@ -168,6 +186,7 @@ def read_options() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument("--seeds", type=int, default=1, help="how often everything happens (1)")
     parser.add_argument("--quick", action="store_true", help="no part longer than 10 seconds")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="draw a rush, and end")
     return parser.parse_args()
 
 

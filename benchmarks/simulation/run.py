@@ -64,6 +64,8 @@ class Result:
     phases: list[PhaseResult]
     limits: list[tuple[float, int]]
     """When the limit became what."""
+    served: list[tuple[float, float]]
+    """When each came that was served, and how long it took."""
 
 
 def simulate(scenario: Scenario, algorithm: Algorithm, seed: int = 1) -> Result:
@@ -77,6 +79,7 @@ def simulate(scenario: Scenario, algorithm: Algorithm, seed: int = 1) -> Result:
         PhaseResult(phase.seconds, each_second=[0] * int(phase.seconds + 1))
         for phase in scenario.phases
     ]
+    served: list[tuple[float, float]] = []
     starts = [0.0]
     for phase in scenario.phases:
         starts.append(starts[-1] + phase.seconds)
@@ -117,6 +120,7 @@ def simulate(scenario: Scenario, algorithm: Algorithm, seed: int = 1) -> Result:
         assert request.answered is not None
         took = request.answered - request.came
         results[number].served.append(took)
+        served.append((request.came, took))
         if took <= DEADLINE:
             results[number].each_second[int(request.came - starts[number])] += 1
         else:
@@ -133,4 +137,4 @@ def simulate(scenario: Scenario, algorithm: Algorithm, seed: int = 1) -> Result:
     for (since, limit), (until, _) in pairwise([*limits, (starts[-1], 0)]):
         for number, (start, end) in enumerate(pairwise(starts)):
             results[number].limit_seconds += limit * max(0.0, min(until, end) - max(since, start))
-    return Result(results, limits)
+    return Result(results, limits, served)
