@@ -370,6 +370,18 @@ def test_a_file_that_is_no_board_becomes_one_if_nobody_uses_it(path: Path, conte
     assert Process(path, 3).acquire_all() == 3
 
 
+def test_what_stands_in_an_overwritten_file_counts_for_nothing(path: Path) -> None:
+    clock = Clock()
+    one, other = Process(path, 8, clock=clock), Process(path, 8, clock=clock)
+    assert one.acquire()
+    assert other.acquire()
+    path.write_bytes(b"\xff" * SIZE)
+    one.release()
+    clock.now += 2
+    assert 1 <= one.acquire_all(100) <= 8
+    assert one.store.limit == 8
+
+
 def test_a_board_of_another_version_is_left_alone_as_long_as_it_is_used(path: Path) -> None:
     old = Process(path, 3)
     assert old.acquire()

@@ -371,6 +371,27 @@ def test_what_fails_to_learn_harms_nobody(
     ]
 
 
+def test_a_file_that_was_overwritten_harms_nobody(
+    host: Host, caplog: pytest.LogCaptureFixture
+) -> None:
+    process = host.add()
+    process.serve()
+    host.path.write_bytes(b"\xff" * host.path.stat().st_size)
+    process.serve(0.01)
+    assert [record.message for record in caplog.records] == [
+        "This process learns no limit any more."
+    ]
+    host.pass_time(2)
+    leases = [lease_of(process.limiter) for _ in range(4)]
+    for lease in leases:
+        host.pass_time(0.1)
+        lease.release()
+    assert process.limiter.snapshot().limit == 4
+    assert len(process.algorithm.samples) == 4
+    assert len(caplog.records) == 2
+    assert "was removed or overwritten. Going on with a new one." in caplog.text
+
+
 def test_shadow_mode_shows_how_many_there_would_be(host: Host) -> None:
     process = host.add()
     process.limiter.set_mode("shadow")

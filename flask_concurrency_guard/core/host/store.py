@@ -67,6 +67,7 @@ class HostStore:
     ) -> None:
         self.path = path
         self.limit = limit
+        self._sound_limit = limit  # As it was when the file was looked at last.
         self._configured = limit
         self._learned = learned
         self._on_error = OnStoreError(on_error)
@@ -188,6 +189,7 @@ class HostStore:
         """Begin to use the file, if it isn't used yet, or was replaced."""
         if self.borrower is not None:
             if self.borrower.board.is_current():
+                self._sound_limit = self.borrower.limit
                 return
             logger.warning("'%s' was removed or overwritten. Going on with a new one.", self.path)
             self._leave_board()
@@ -207,6 +209,7 @@ class HostStore:
                 clock=self._clock,
             )
             self._catch_up(borrower)
+            self._sound_limit = borrower.limit
         finally:
             board.unlock()
         self.borrower, self._slot, self._lends = borrower, borrower.slot, borrower.lends
@@ -230,6 +233,7 @@ class HostStore:
         self.scoreboard = None
 
     def _fail(self, error: Exception) -> None:
+        self.limit = self._sound_limit
         self._leave_board()
         self.places = places_without(self._on_error, self.limit, self._processes)
         if not self._failed:

@@ -8,6 +8,7 @@ as it is.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from ..tuner import LONGEST
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from ..lease import Lease
     from .borrower import Borrower
     from .store import HostStore
+
+logger = logging.getLogger(__name__)
 
 PERIOD = 0.005
 """How often a process looks whether there is something to learn, in seconds."""
@@ -64,16 +67,25 @@ class HostTuner(Tuner):
 
     def learn(self, lease: Lease, now: float) -> int:
         """Write down what is to be learned from a lease that comes back; see `Tuner.learn`."""
-        store = self._store
-        borrower = store.borrower
-        if borrower is None:
-            return store.limit
+        borrower = self._store.borrower
         if borrower is not self._borrower:
-            self._borrower, self._ring = borrower, borrower.board.ring(borrower.slot)
+            self._borrower, self._is_broken = borrower, False
+            if borrower is not None:
+                self._ring = borrower.board.ring(borrower.slot)
+        if borrower is not None and not self._is_broken and lease.held <= LONGEST:
+            try:
+                self._note(borrower, lease, now)
+            except Exception:
+                # Whatever stands in the file: no request may suffer from that.
+                self._is_broken = True
+                logger.exception("This process learns no limit any more.")
+        return self._store.limit
+
+    def _note(self, borrower: Borrower, lease: Lease, now: float) -> None:
         board, slot = borrower.board, borrower.slot
         header, flights, written = board.header, board.flights, board.written
-        if not header[LEARNED] or lease.held > LONGEST:
-            return store.limit
+        if not header[LEARNED]:
+            return
         # As many leave others behind as find others when they come.
         in_flight = sum(flights[: header[TOP]]) - flights[slot] + lease.in_flight
         waited = lease.age + lease.queue_time
@@ -84,7 +96,6 @@ class HostTuner(Tuner):
             self._next_look = now + PERIOD
             if self._is_learner(borrower, now):
                 self._teach(borrower, now)
-        return store.limit
 
     def last_changes(self) -> tuple[Change, ...]:
         """See `Tuner.last_changes`. Those of all processes."""
