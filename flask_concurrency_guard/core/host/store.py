@@ -110,7 +110,6 @@ class HostStore:
 
     def leave(self, in_flight: int, queued: int) -> None:
         """See `Store.leave`."""
-        self.limit = self._header[LIMIT]
         self._flights[self._slot] = in_flight
         if self._header[SHORT] or not self._lends:
             self._with_mutex(lambda borrower: borrower.give_back(in_flight, queued), in_flight)

@@ -18,6 +18,7 @@ from .board import CHANGED
 from .board import LEARNED
 from .board import LEARNED_AT
 from .board import LEARNER
+from .board import LIMIT
 from .board import TOP
 from .borrower import MILLISECONDS
 from .notes import RING
@@ -84,6 +85,7 @@ class HostTuner(Tuner):
     def _note(self, borrower: Borrower, lease: Lease, now: float) -> None:
         board, slot = borrower.board, borrower.slot
         header, flights, written = board.header, board.flights, board.written
+        self._store.limit = header[LIMIT]
         if not header[LEARNED]:
             return
         # As many leave others behind as find others when they come.
