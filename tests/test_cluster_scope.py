@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 import sys
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -104,10 +105,16 @@ def test_shadow_mode_admits_and_counts(make_app: MakeApp) -> None:
 
 
 def test_nothing_is_connected_before_the_first_request(make_app: MakeApp) -> None:
-    app, guard = make_app(store_url="redis://127.0.0.1:1")
-    assert guard.snapshot().in_flight == 0
-    assert status(app, "/exempt/x") == 200
-    assert app.extensions["concurrency_guard"].limiter._store.borrower.error is None
+    with socket.create_server(("127.0.0.1", 0)) as store:
+        url = f"redis://127.0.0.1:{store.getsockname()[1]}"
+        app, guard = make_app(store_url=url, store_timeout=0.1)
+        assert guard.snapshot().in_flight == 0
+        assert status(app, "/exempt/x") == 200
+        store.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            store.accept()
+        assert status(app) == 200  # it doesn't answer, so by the fallback
+        store.accept()[0].close()
 
 
 @pytest.mark.parametrize(
