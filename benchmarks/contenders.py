@@ -165,6 +165,17 @@ def guarded_hello(**config: object) -> Flask:
     return app
 
 
+def limited_by_path(path: str) -> Flask:
+    """Return Flask's hello world with the guard, and one more limit for a path."""
+    return guarded_hello(CONCURRENCY_GUARD_LIMITS={"named": {"limit": PLENTY, "match": path}})
+
+
+def limited_by_view() -> Flask:
+    """Return Flask's hello world with the guard, and one more limit for its view."""
+    named = {"limit": PLENTY, "endpoint": "say_hello"}
+    return guarded_hello(CONCURRENCY_GUARD_LIMITS={"named": named})
+
+
 def full_hello() -> Flask:
     """Return Flask's hello world with a guard that rejects everything."""
     app = guarded_hello(CONCURRENCY_GUARD_MAX_QUEUE=0)

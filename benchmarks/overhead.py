@@ -22,6 +22,8 @@ from contenders import full_hello
 from contenders import guarded
 from contenders import guarded_hello
 from contenders import hello
+from contenders import limited_by_path
+from contenders import limited_by_view
 from contenders import limited_hello
 from contenders import log_to_nowhere
 from contenders import semaphore_hello
@@ -82,6 +84,9 @@ def single_thread(rounds: int) -> Times:
         "flask again": hello("plain, again"),
         "flask semaphore": semaphore_hello(),
         "flask guarded": guarded_hello(),
+        "other path": limited_by_path("/reports/*"),
+        "path": limited_by_path("/"),
+        "view": limited_by_view(),
         "flask rejection": full_hello(),
         "limiter": limited_hello("1000000000/day"),
         "limiter rejection": limited_hello("1/day"),
@@ -105,6 +110,9 @@ def rows(times: Times) -> list[Row]:
         slowing(times, "the same again, to show the noise", "flask again"),
         slowing(times, "+ 20 lines with a semaphore", "flask semaphore"),
         slowing(times, "+ guard", "flask guarded", percent=8),
+        slowing(times, "+ guard, another path has a limit", "other path"),
+        slowing(times, "+ guard, and a limit by path", "path"),
+        slowing(times, "+ guard, and a limit on the view", "view"),
         slowing(times, "+ Flask-Limiter", "limiter"),
         Row("rejected by Flask-Limiter", times.of("limiter rejection")),
         rejecting(times, "rejected by the guard", "rejection"),

@@ -9,6 +9,7 @@ from .core.decisions import Snapshot
 from .core.lease import Lease
 from .errors import ConcurrencyGuardError
 from .errors import ConfigurationError
+from .errors import LimitReached
 from .errors import RequestRejected
 from .errors import ServerBusy
 from .errors import SetupError
@@ -28,6 +29,7 @@ __all__ = [
     "ConcurrencyGuardError",
     "ConfigurationError",
     "Lease",
+    "LimitReached",
     "Mode",
     "Reason",
     "Rejection",

@@ -6,6 +6,7 @@
     ├── ConfigurationError (ValueError)       a setting is wrong or unknown; stops `init_app`
     ├── SetupError (RuntimeError)             used before `init_app`, or set up twice
     ├── StoreUnavailable (RuntimeError)       what processes share can't be changed now
+    ├── LimitReached (RuntimeError)           no place came free for `ConcurrencyGuard.lease`
     └── RequestRejected (HTTPException)       a request was not admitted, answered through Flask
         ├── ServerBusy (ServiceUnavailable)   with status 503
         └── TooManyInFlight (TooManyRequests) with status 429
@@ -44,6 +45,20 @@ class SetupError(ConcurrencyGuardError, RuntimeError):
 
 class StoreUnavailable(ConcurrencyGuardError, RuntimeError):
     """What several processes share can't be reached. Only raised by what changes it."""
+
+
+class LimitReached(ConcurrencyGuardError, RuntimeError):
+    """There was no place for what is no request. Raised by `ConcurrencyGuard.lease`.
+
+    :param rejection: says why.
+    """
+
+    def __init__(self, rejection: Rejection) -> None:
+        super().__init__(
+            f"The limit '{rejection.limiter}' has no place ({rejection.reason}, after"
+            f" {rejection.queue_time:.3g} s)."
+        )
+        self.rejection = rejection
 
 
 class RequestRejected(ConcurrencyGuardError, HTTPException):

@@ -1,82 +1,50 @@
-"""The Flask extension: read the settings, build the limiter, wrap the app."""
+"""The Flask extension: all that an app does with the guard."""
 
 from __future__ import annotations
 
-import gc
-from dataclasses import dataclass
-from threading import Lock
+from functools import partial
 from typing import TYPE_CHECKING
+from typing import Any
 from typing import Literal
 from typing import TypeVar
 from typing import overload
 from weakref import WeakSet
-from weakref import ref
 
 from flask import current_app
 from flask import has_app_context
 
-from . import json
+from .core.decisions import DEFAULT
+from .core.decisions import Rejection
 from .core.decisions import Snapshot
-from .core.limiter import Limiter
 from .core.shared import SharedLimiter
+from .core.shedder import WELCOME
+from .core.shedder import Verdict
 from .core.store import StoreError
+from .errors import LimitReached
 from .errors import SetupError
 from .errors import StoreUnavailable
-from .exemptions import find_exemptions
-from .exemptions import mark_exempt
-from .limits import make_limiter
-from .limits import make_shedder
-from .limits import make_store
-from .limits import make_tuner
-from .settings import Settings
+from .matching import mark_exempt
+from .matching import mark_limited
+from .settings import read_limit
 from .settings import read_settings
-from .through_flask import FlaskAnswer
-from .wsgi.arrivals import Arrivals
-from .wsgi.display import Display
-from .wsgi.middleware import GuardMiddleware
-from .wsgi.rejections import ProblemAnswer
-from .wsgi.servers import find_server
-from .wsgi.servers import line_for
-from .wsgi.servers import warn_if_unreachable
+from .state import EXTENSION
+from .state import attach
+from .state import build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterable
 
-    from _typeshed.wsgi import StartResponse
-    from _typeshed.wsgi import WSGIApplication
-    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Blueprint
     from flask import Flask
 
     from .core.cluster.member import ClusterSnapshot
     from .core.host.process import HostSnapshot
+    from .core.lease import Lease
+    from .limits import AppLimit
+    from .settings import NamedLimit
+    from .state import AppState
 
 T = TypeVar("T")
-
-EXTENSION = "concurrency_guard"
-
-
-@dataclass(frozen=True, slots=True)
-class AppState:
-    """What belongs to one app: ``app.extensions["concurrency_guard"]``."""
-
-    guard: ConcurrencyGuard
-    settings: Settings
-    limiter: Limiter
-    middleware: GuardMiddleware
-
-    def adapt(self) -> None:
-        """Learn the limit from now on."""
-        if isinstance(self.limiter, SharedLimiter):
-            if self.limiter.tuner is None:
-                raise SetupError(
-                    "Processes share this limit, and all have to learn it: set"
-                    " 'CONCURRENCY_GUARD_LIMIT' to 'adaptive' for them, which works for those of"
-                    " one host."
-                )
-            self.limiter.learn_limit()
-        else:
-            self.limiter.set_limit(make_tuner(self.settings))
 
 
 class ConcurrencyGuard:
@@ -95,6 +63,7 @@ class ConcurrencyGuard:
 
     def __init__(self, app: Flask | None = None) -> None:
         self._apps: WeakSet[Flask] = WeakSet()
+        self._declared: dict[str, NamedLimit] = {}
         if app is not None:
             self.init_app(app)
 
@@ -110,8 +79,10 @@ class ConcurrencyGuard:
                 " one where you need it."
             )
         settings = read_settings(app.config)
-        state = _build(self, app, settings)
-        _attach(app, state)
+        state = build(self, app, settings)
+        for named in {**self._declared, **settings.limits}.values():
+            state.add(app, named)
+        attach(app, state)
         self._apps.add(app)
 
     def exempt(self, view: T) -> T:
@@ -121,67 +92,170 @@ class ConcurrencyGuard:
         """
         return mark_exempt(view)
 
+    def limit(
+        self, name: str, limit: int | Literal["adaptive"] | None = None, **settings: Any
+    ) -> Callable[[T], T]:
+        """Keep a view function, view class or blueprint to a limit of its own; use as a decorator.
+
+        .. code-block:: python
+
+            @app.get("/report")
+            @guard.limit("reports", 2, max_wait=0.5)
+            def report(): ...
+
+        :param name: the limit's name. All that are given the same one share it.
+        :param limit: a positive integer or ``"adaptive"``; only for the first of them, and not for
+            a limit that is in ``CONCURRENCY_GUARD_LIMITS``, which goes before what is said here.
+        :param settings: what else can stand there, such as `max_wait` or `scope`.
+        :raises ConfigurationError: a setting is wrong or unknown.
+        :raises SetupError: there is no such limit yet, or it is another one.
+        """
+        if limit is not None or settings:
+            self._declare(read_limit(name, {"limit": limit, **settings}))
+        elif name not in self._declared:
+            for app in self._apps:
+                self._limit(app, name)
+        return partial(mark_limited, name)
+
+    def limit_blueprint(
+        self,
+        blueprint: Blueprint,
+        name: str,
+        limit: int | Literal["adaptive"] | None = None,
+        **settings: Any,
+    ) -> None:
+        """Keep all views of a blueprint to a limit that they share. See `limit`."""
+        self.limit(name, limit, **settings)(blueprint)
+
+    def lease(
+        self, name: str = DEFAULT, *, wait: float | None = None, app: Flask | None = None
+    ) -> Lease:
+        """Take a place for what is no request: a command, a task, a thread.
+
+        .. code-block:: python
+
+            with guard.lease("reports", wait=60):
+                make_report()
+
+        :param name: the limit's name.
+        :param wait: how long to wait for a place, in seconds; as long as requests do, where not
+            given.
+        :param app: as for `snapshot`.
+        :raises LimitReached: there is none.
+        :raises ValueError: no such time can be waited for.
+        """
+        verdict = WELCOME
+        if wait is not None:
+            if not wait >= 0:
+                raise ValueError(f"'wait' must be a number of seconds of at least 0, got {wait!r}.")
+            verdict = Verdict(max_wait=wait, insists=True)
+        lease = self._limit(app, name).limiter.acquire(None, verdict)
+        if isinstance(lease, Rejection):
+            raise LimitReached(lease)
+        return lease
+
     @overload
     def snapshot(
-        self, app: Flask | None = None, *, scope: Literal["process"] = "process"
+        self,
+        app: Flask | None = None,
+        *,
+        scope: Literal["process"] = "process",
+        name: str = DEFAULT,
     ) -> Snapshot: ...
 
     @overload
-    def snapshot(self, app: Flask | None = None, *, scope: Literal["host"]) -> HostSnapshot: ...
+    def snapshot(
+        self, app: Flask | None = None, *, scope: Literal["host"], name: str = DEFAULT
+    ) -> HostSnapshot: ...
 
     @overload
     def snapshot(
-        self, app: Flask | None = None, *, scope: Literal["cluster"]
+        self, app: Flask | None = None, *, scope: Literal["cluster"], name: str = DEFAULT
     ) -> ClusterSnapshot: ...
 
     def snapshot(
-        self, app: Flask | None = None, *, scope: str = "process"
+        self, app: Flask | None = None, *, scope: str = "process", name: str = DEFAULT
     ) -> Snapshot | HostSnapshot | ClusterSnapshot:
         """Return the numbers of this process at this instant, or of all that share the limit.
 
         :param app: the app; the current one, or the only one of this guard, where not given.
-        :param scope: ``"process"``, or what ``CONCURRENCY_GUARD_SCOPE`` is.
-        :raises SetupError: it is something else.
+        :param scope: ``"process"``, or the scope of the limit.
+        :param name: the limit's name; the app's own, where not given.
+        :raises SetupError: the scope is something else, or there is no such limit.
         """
-        state = self._state(app)
+        limit = self._limit(app, name)
         if scope == "process":
-            return state.middleware.snapshot()
-        if scope != state.settings.scope or not isinstance(state.limiter, SharedLimiter):
+            if name == DEFAULT:
+                return self._state(app).middleware.snapshot()
+            return limit.limiter.snapshot()
+        if scope != limit.settings.scope or not isinstance(limit.limiter, SharedLimiter):
             raise SetupError(
                 f"'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is:"
-                f" '{state.settings.scope}'. Got {scope!r}."
+                f" '{limit.settings.scope}'. Got {scope!r}."
             )
-        return state.limiter.snapshot_of_all()
+        return limit.limiter.snapshot_of_all()
 
-    def set_limit(self, limit: int | Literal["adaptive"], app: Flask | None = None) -> None:
-        """Change the limit, at once and without blocking; for all who share it.
+    def set_limit(
+        self,
+        limit: int | Literal["adaptive"],
+        app: Flask | None = None,
+        *,
+        name: str = DEFAULT,
+    ) -> None:
+        """Change a limit, at once and without blocking; for all who share it.
 
         A lower limit takes nothing away from who is in flight.
 
         :param limit: a positive integer; or ``"adaptive"``, to learn it from now on.
         :param app: as for `snapshot`.
-        :raises ValueError: it is none.
+        :param name: the limit's name; the app's own, where not given.
+        :raises ValueError: it is no limit.
         :raises StoreUnavailable: the limit is shared, and can't be changed now.
         :raises SetupError: a limit that is shared can't be learned from now on, if it wasn't at the
-            start.
+            start; or there is no such limit.
         """
-        state = self._state(app)
+        changed = self._limit(app, name)
         try:
             if limit == "adaptive":
-                state.adapt()
+                changed.adapt()
             else:
-                state.limiter.set_limit(limit)
+                changed.limiter.set_limit(limit)
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
 
-    def set_mode(self, mode: str, app: Flask | None = None) -> None:
+    def set_mode(self, mode: str, app: Flask | None = None, *, name: str | None = None) -> None:
         """Change the mode of this process, at once.
 
         :param mode: ``"enforce"``, ``"shadow"`` or ``"off"``.
         :param app: as for `snapshot`.
-        :raises ValueError: it is none of these.
+        :param name: the name of one limit; all limits of the app, where not given.
+        :raises ValueError: it is no mode.
+        :raises SetupError: there is no such limit.
         """
-        self._state(app).limiter.set_mode(mode)
+        state = self._state(app)
+        names = state.limits if name is None else [name]
+        for limit in [self._limit(app, name) for name in names]:
+            limit.limiter.set_mode(mode)
+
+    def _declare(self, named: NamedLimit) -> None:
+        if self._declared.setdefault(named.name, named) != named:
+            raise SetupError(
+                f"The limit '{named.name}' is there already, with other settings. Say what it is"
+                f" once, and '@guard.limit(\"{named.name}\")' from then on."
+            )
+        for app in self._apps:
+            state = self._state(app)
+            if named.name not in state.limits:
+                state.add(app, named)
+
+    def _limit(self, app: Flask | None, name: str) -> AppLimit:
+        limits = self._state(app).limits
+        if name not in limits:
+            raise SetupError(
+                f"There is no limit {name!r}. Declare it in 'CONCURRENCY_GUARD_LIMITS' or by"
+                f" '@guard.limit({name!r}, 2)'. There are: {', '.join(limits)}."
+            )
+        return limits[name]
 
     def _state(self, app: Flask | None) -> AppState:
         if app is None:
@@ -207,87 +281,3 @@ class ConcurrencyGuard:
                 " 'app=', or call this inside 'with app.app_context():'."
             )
         return apps[0]
-
-
-class _WeakApplication:
-    """An app's own `wsgi_app`, without keeping the app alive.
-
-    The app keeps the middleware, which keeps this. A strong reference would close the circle, and
-    an app that nobody needs any more would live until the garbage collector comes by.
-    """
-
-    def __init__(self, app: Flask) -> None:
-        self._get_app = ref(app)
-        self._wsgi_app = type(app).wsgi_app
-
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        app = self._get_app()
-        assert app is not None, "the app is being called, so somebody has it"
-        return self._wsgi_app(app, environ, start_response)
-
-
-def _build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
-    get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
-    store = make_store(app, settings, get_app)
-    limiter = make_limiter(settings, store)
-    limiter.on_full = lambda: _collect_in_tests(get_app())
-    wsgi_app: WSGIApplication = app.wsgi_app
-    if getattr(wsgi_app, "__self__", None) is app:
-        wsgi_app = _WeakApplication(app)
-    middleware = GuardMiddleware(
-        wsgi_app,
-        limiter,
-        shedder=make_shedder(settings, limiter),
-        arrivals=Arrivals(
-            trust_request_start=settings.trust_request_start,
-            deadline_header=settings.deadline_header,
-        ),
-        headers=settings.headers,
-        answer=(
-            FlaskAnswer(app, wsgi_app, settings.reject_status)
-            if settings.reject_via == "flask"
-            else ProblemAnswer(settings.reject_status)
-        ),
-        sender=get_app,
-        display=None if store is None else Display(store, show_query=settings.show_query),
-    )
-
-    warning = Lock()
-
-    def on_first(environ: WSGIEnvironment) -> None:
-        middleware.is_exempt = find_exemptions(get_app(), get_app, settings.exempt)
-        # Several may come first. None of them waits: this lock may be older than a monkeypatch.
-        if warning.acquire(blocking=False):
-            server = find_server(environ)
-            if server is not None:
-                limiter.set_ceiling(server.threads)
-            limiter.least_queue = line_for(limiter.limit, server)
-            if store is None and limiter.tuner is None and not middleware.sheds_by_age(environ):
-                warn_if_unreachable(limiter, server)
-            if settings.json_backend is not None:
-                json.report_patches()
-
-    middleware.on_first = on_first
-    return AppState(guard, settings, limiter, middleware)
-
-
-def _attach(app: Flask, state: AppState) -> None:
-    if state.settings.json_backend is not None:
-        json.install(
-            app,
-            state.settings.json_backend,
-            style=state.settings.json_style,
-            rules=state.settings.json_rules(),
-        )
-    app.extensions[EXTENSION] = state
-    app.wsgi_app = state.middleware  # type: ignore[method-assign]
-
-
-def _collect_in_tests(app: Flask) -> None:
-    """Free the leases of responses that a test has dropped.
-
-    The traceback of a 404 or 500 keeps an unread response of Flask's test client alive, lease
-    and all, until the garbage collector runs.
-    """
-    if app.testing:
-        gc.collect()

@@ -1,14 +1,17 @@
-"""Make from the settings of an app what decides on its requests."""
+"""The limits of an app: make from its settings what decides on its requests."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 from typing import Any
 
 from .core.algorithms.make import make_algorithm
 from .core.codel import TARGET
 from .core.controller import Controller
+from .core.decisions import DEFAULT
 from .core.limiter import Limiter
 from .core.shared import SharedLimiter
 from .core.shedder import Shedder
@@ -20,6 +23,7 @@ from .settings import ADAPTIVE
 from .signals import emit
 from .signals import store_failed
 from .signals import store_recovered
+from .wsgi.servers import line_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,15 +35,97 @@ if TYPE_CHECKING:
     from .core.host.store import HostStore
     from .core.host.tuner import HostTuner
     from .core.store import Store
+    from .settings import NamedLimit
     from .settings import Settings
+    from .wsgi.servers import Server
 
 
 LEAST_CALLS = 10
 """How often a call of the longest duration must fit into a lease."""
 
 
-def make_limiter(settings: Settings, store: Store | None) -> Limiter:
-    """Return the limiter of an app.
+@dataclass(frozen=True, slots=True)
+class AppLimit:
+    """One limit of an app: its own, or one for some of its requests."""
+
+    settings: Settings
+    limiter: Limiter
+    store: Store | None
+    """Lends the places, where processes share them."""
+    match: tuple[str, ...] = ()
+    """The paths that it is for, if it isn't for all requests: as in `NamedLimit`."""
+    endpoint: tuple[str, ...] = ()
+    """And the endpoints."""
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is the app's own, which all requests have to pass."""
+        return self.limiter.name == DEFAULT
+
+    @property
+    def width(self) -> tuple[float, str]:
+        """How narrow it is among others, the same in all processes."""
+        limit = self.settings.limit
+        return (inf if limit == ADAPTIVE else float(limit), self.limiter.name)
+
+    def learn_of(self, server: Server | None) -> None:
+        """Adjust to the server that calls the app, if that is known."""
+        if server is not None:
+            self.limiter.set_ceiling(server.threads)
+        self.limiter.least_queue = line_for(self.limiter.limit, server)
+
+    def matters_to(self, server: Server, *, sheds_by_age: bool) -> bool:
+        """Return whether enough requests may come at once for the limit to say no.
+
+        :param sheds_by_age: whether the app's own rejects requests before it is reached, too.
+        """
+        is_shared = self.store is not None
+        is_learned = self.limiter.tuner is not None
+        may_be_reached = is_shared or is_learned or self.limiter.limit < server.threads
+        return may_be_reached or (self.is_own and sheds_by_age)
+
+    def adapt(self) -> None:
+        """Learn the limit from now on.
+
+        :raises SetupError: it is shared, and wasn't learned at the start.
+        """
+        if isinstance(self.limiter, SharedLimiter):
+            if self.limiter.tuner is None:
+                raise SetupError(
+                    "Processes share this limit, and all have to learn it: set"
+                    " 'CONCURRENCY_GUARD_LIMIT' to 'adaptive' for them, which works for those of"
+                    " one host."
+                )
+            self.limiter.learn_limit()
+        else:
+            self.limiter.set_limit(make_tuner(self.settings))
+
+
+def make_limit(
+    app: Flask,
+    settings: Settings,
+    get_sender: Callable[[], object],
+    named: NamedLimit | None = None,
+) -> AppLimit:
+    """Return a limit of an app.
+
+    :param settings: the app's.
+    :param get_sender: returns the sender of signals.
+    :param named: one for some requests; the app's own, where not given.
+    :raises SetupError: the processes can't share it here.
+    :raises ConfigurationError: the options are none of the algorithm.
+    """
+    if named is None:
+        store = make_store(app, settings, get_sender)
+        return AppLimit(settings, make_limiter(settings, store), store)
+    settings = settings.of_limit(named)
+    store = make_store(app, settings, get_sender, named.name)
+    limiter = make_limiter(settings, store, named.name)
+    return AppLimit(settings, limiter, store, named.match, named.endpoint)
+
+
+def make_limiter(settings: Settings, store: Store | None, name: str = DEFAULT) -> Limiter:
+    """Return a limiter of an app.
 
     :param store: lends its places, where processes share them.
     """
@@ -51,6 +137,7 @@ def make_limiter(settings: Settings, store: Store | None) -> Limiter:
         "interval": settings.codel_interval,
         "mode": settings.mode,
         "retry_after": settings.retry_after,
+        "name": name,
     }
     if store is not None:
         return SharedLimiter(store, _make_host_tuner(settings, store), **options)
@@ -88,11 +175,12 @@ def _algorithm(settings: Settings) -> Callable[[int | None, int | None], Algorit
 
 
 def make_store(
-    app: Flask, settings: Settings, get_sender: Callable[[], object]
+    app: Flask, settings: Settings, get_sender: Callable[[], object], limit: str = DEFAULT
 ) -> HostStore | ClusterStore | None:
-    """Return what lends the places of an app, if no process has the limit for itself.
+    """Return what lends the places of a limit, if no process has it for itself.
 
     :param get_sender: returns the sender of signals.
+    :param limit: its name.
     :raises SetupError: it can't be used here.
     """
     if settings.scope == "process":
@@ -104,15 +192,20 @@ def make_store(
         )
     try:
         if settings.scope == "host":
-            return _make_host_store(app, settings)
-        return _make_cluster_store(settings, get_sender)
+            return _make_host_store(app, settings, limit)
+        return _make_cluster_store(settings, get_sender, limit)
     except StoreError as error:
         raise SetupError(
             f"'CONCURRENCY_GUARD_SCOPE' is '{settings.scope}', and that doesn't work here. {error}"
         ) from error
 
 
-def _make_host_store(app: Flask, settings: Settings) -> HostStore:
+def _shared_name(name: str, limit: str) -> str:
+    # No name has a colon in it, so no two limits of any two apps have the same one.
+    return name if limit == DEFAULT else f"{name}:{limit}"
+
+
+def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostStore:
     # Not for those who don't need it: where there is no ctypes, the rest works all the same.
     from .core.host.folder import default_folder
     from .core.host.folder import default_name
@@ -122,13 +215,15 @@ def _make_host_store(app: Flask, settings: Settings) -> HostStore:
     name = settings.name or default_name(app.import_name, app.root_path)
     learned = settings.limit == ADAPTIVE
     limit = make_tuner(settings).limit if learned else int(settings.limit)
-    path = folder / f"{name}.host"
+    path = folder / f"{_shared_name(name, limit_name)}.host"
     store = HostStore(path, limit, learned=learned, on_error=settings.on_store_error)
     store.check()
     return store
 
 
-def _make_cluster_store(settings: Settings, get_sender: Callable[[], object]) -> ClusterStore:
+def _make_cluster_store(
+    settings: Settings, get_sender: Callable[[], object], limit_name: str
+) -> ClusterStore:
     if settings.store_url is None:
         raise StoreError("Say where the store is: 'CONCURRENCY_GUARD_STORE_URL = \"redis://…\"'.")
     if settings.name is None:
@@ -153,7 +248,7 @@ def _make_cluster_store(settings: Settings, get_sender: Callable[[], object]) ->
 
     store = ClusterStore(
         Connector(settings.store_url, settings.store_timeout),
-        settings.name,
+        _shared_name(settings.name, limit_name),
         int(settings.limit),
         lease_time=settings.lease_time,
         on_error=settings.on_store_error,

@@ -5,23 +5,21 @@ The settings page of the documentation is held against `SETTINGS`.
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from copy import copy
 from dataclasses import dataclass
+from dataclasses import replace
 from difflib import get_close_matches
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
-from wsgiref.util import is_hop_by_hop
 
+from . import values
 from .core.algorithms.make import ALGORITHMS
 from .core.cluster.address import Address
-from .core.cluster.address import read_url
 from .core.codel import INTERVAL
 from .core.codel import TARGET
+from .core.decisions import DEFAULT
 from .core.decisions import Mode
 from .core.line import Order
 from .core.store import OnStoreError
@@ -31,6 +29,7 @@ from .tags import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterable
     from collections.abc import Mapping
     from collections.abc import MutableMapping
 
@@ -39,13 +38,8 @@ ADAPTIVE = "adaptive"
 
 PREFIX = "CONCURRENCY_GUARD_"
 
-BY_STYLE = "style"
-"""The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
-
-_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
-_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_LIMIT_NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
 _LOGIN = re.compile("//.*@")  # In a URL; nobody's password belongs into a log.
-_TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +53,26 @@ class Setting:
     expected: str
     """What a value must be, for the error message."""
     doc: str
+    per_limit: bool = False
+    """Whether it may be something else for a limit in `LIMITS`."""
 
     @property
     def name(self) -> str:
         """The attribute of `Settings`."""
         return self.key.removeprefix(PREFIX).lower()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedLimit:
+    """A limit besides the app's own, as it was declared."""
+
+    name: str
+    match: tuple[str, ...]
+    """The paths that it is for: exact, or with a ``*`` at the end."""
+    endpoint: tuple[str, ...]
+    """The endpoints that it is for, in the same way."""
+    settings: Mapping[str, Any]
+    """In what it differs from the app's own, by the attributes of `Settings`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,7 @@ class Settings:
     deadline_header: str | None
     serve_gone: bool
     exempt: tuple[str, ...]
+    limits: Mapping[str, NamedLimit]
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -110,11 +120,15 @@ class Settings:
     json_max_depth: int
     json_max_bytes: int | str | None
 
+    def of_limit(self, named: NamedLimit) -> Settings:
+        """Return the settings of a limit: these, but for those in which it differs."""
+        return replace(self, **named.settings)
+
     def json_rules(self) -> dict[str, Any]:
         """Return the rules for JSON by the names of the policy, without those left to the style."""
         names = [name for name in self.__slots__ if name.startswith("json_")]
         rules = {name.removeprefix("json_"): getattr(self, name) for name in names[2:]}
-        return {name: value for name, value in rules.items() if value != BY_STYLE}
+        return {name: value for name, value in rules.items() if value != values.BY_STYLE}
 
 
 def read_settings(config: MutableMapping[str, Any]) -> Settings:
@@ -126,16 +140,52 @@ def read_settings(config: MutableMapping[str, Any]) -> Settings:
     return Settings(**{setting.name: _read(setting, config) for setting in SETTINGS})
 
 
+def read_limit(name: Any, options: Any) -> NamedLimit:
+    """Return a limit besides the app's own.
+
+    :param options: `limit`, and `match`, `endpoint` and other settings by the names of `Settings`.
+    :raises ConfigurationError: there is a wrong value, or an option that is none.
+    """
+    if not isinstance(name, str) or not _LIMIT_NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"The name of a limit must be letters, digits, '_' and '-', got {name!r}."
+        )
+    if name == DEFAULT:
+        raise ConfigurationError(
+            f"The limit '{DEFAULT}' is the app's own: set 'CONCURRENCY_GUARD_LIMIT' and the like."
+        )
+    if not isinstance(options, dict) or "limit" not in options:
+        raise ConfigurationError(
+            f"The limit '{name}' must be a dictionary such as"
+            f" {{'limit': 2, 'match': '/{name}/*'}}, got {options!r}."
+        )
+    known = {setting.name: setting for setting in (*_MATCHES, *SETTINGS) if setting.per_limit}
+    read = {}
+    for option, value in options.items():
+        if option not in known:
+            raise ConfigurationError(
+                f"The limit '{name}' has no setting {option!r}. {_hint(str(option), known)}"
+            )
+        read[option] = _checked(known[option], f"'{option}' of the limit '{name}'", value)
+    return NamedLimit(name, read.pop("match", ()), read.pop("endpoint", ()), read)
+
+
 def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
     # A copy: an app may well change a list or a mapping in its config.
     value = config.setdefault(setting.key, copy(setting.default))
+    return _checked(setting, f"'{setting.key}'", value)
+
+
+def _checked(setting: Setting, what: str, value: Any) -> Any:
     try:
-        return setting.read(_from_text(value))
+        return setting.read(values.from_text(value))
+    except ConfigurationError:
+        raise
     except ValueError as error:
         details = f" ({error})" if str(error) else ""
         shown = _LOGIN.sub("//…@", repr(value))
         raise ConfigurationError(
-            f"'{setting.key}' must be {setting.expected}, got {shown}{details}."
+            f"{what} must be {setting.expected}, got {shown}{details}."
         ) from None
 
 
@@ -145,180 +195,91 @@ def _refuse_unknown(config: Mapping[str, Any]) -> None:
         name = key.removeprefix(PREFIX)
         if not key.startswith(PREFIX) or name in known:
             continue
-        nearest = get_close_matches(name, known, n=1)
-        hint = (
-            f"Did you mean '{PREFIX}{nearest[0]}'?"
-            if nearest
-            else f"After '{PREFIX}' there can be: {', '.join(known)}."
-        )
-        raise ConfigurationError(f"'{key}' is not a setting. {hint}")
+        raise ConfigurationError(f"'{key}' is not a setting. {_hint(name, known, PREFIX)}")
 
 
-def _from_text(value: Any) -> Any:
-    """Return what a text stands for, as an environment variable gives it."""
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+def _hint(name: str, known: Iterable[str], prefix: str = "") -> str:
+    nearest = get_close_matches(name, known, n=1)
+    if nearest:
+        return f"Did you mean '{prefix}{nearest[0]}'?"
+    there = f"After '{prefix}' there" if prefix else "There"
+    return f"{there} can be: {', '.join(known)}."
 
 
-def _require(holds: bool, why: str = "") -> None:
-    if not holds:
-        raise ValueError(why)
+def _limits(value: Any) -> dict[str, NamedLimit]:
+    if not isinstance(value, dict):
+        raise ValueError
+    return {name: read_limit(name, options) for name, options in value.items()}
 
 
-def _integer(least: int, most: float = math.inf) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        _require(isinstance(value, int) and not isinstance(value, bool))
-        _require(least <= value <= most)
-        return int(value)
-
-    return read
-
-
-def _optional(read: Callable[[Any], Any], nothing: object = None) -> Callable[[Any], Any]:
-    return lambda value: None if value == nothing else read(value)
-
-
-def _one_of(*values: Any) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:
-        _require(value in values and not isinstance(value, bool))
-        return value
-
-    return read
-
-
-def _flag_or_style(value: Any) -> bool | str:
-    _require(isinstance(value, bool) or value == BY_STYLE)
-    return bool(value) if value != BY_STYLE else BY_STYLE
-
-
-def _bytes_or_style(value: Any) -> int | str:
-    return BY_STYLE if value == BY_STYLE else _integer(1)(value)
-
-
-def _seconds(value: Any) -> float:
-    _require(isinstance(value, int | float) and not isinstance(value, bool))
-    _require(math.isfinite(value) and value >= 0)
-    return float(value)
-
-
-def _positive_seconds(value: Any) -> float:
-    _require(_seconds(value) > 0)
-    return float(value)
-
-
-def _boolean(value: Any) -> bool:
-    _require(isinstance(value, bool))
-    return bool(value)
-
-
-def _request_header(value: Any) -> str:
-    _require(isinstance(value, str) and _HEADER_NAME.fullmatch(value) is not None)
-    # These two have other keys in the WSGI environment, and mean other things.
-    _require(value.lower() not in ("content-length", "content-type"))
-    return str(value)
-
-
-def _file_name(value: Any) -> str:
-    _require(isinstance(value, str) and _FILE_NAME.fullmatch(value) is not None)
-    return str(value)
-
-
-def _folder(value: Any) -> Path:
-    _require(isinstance(value, str | PathLike))
-    path = Path(value)
-    _require(path.is_absolute(), "it is relative to the folder that a process happens to be in")
-    return path
-
-
-def _store_url(value: Any) -> Address:
-    _require(isinstance(value, str))
-    return read_url(value)
-
-
-def _paths(value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = [path.strip() for path in value.split(",") if path.strip()]
-    _require(isinstance(value, list | tuple | set | frozenset))
-    for path in value:
-        _require(isinstance(path, str) and path.startswith("/"), f"{path!r} has no '/' in front")
-        _require("*" not in path[:-1], f"{path!r} has a '*' before its end")
-    return tuple(value)
-
-
-def _options(value: Any) -> dict[str, Any]:
-    _require(isinstance(value, dict) and all(isinstance(name, str) for name in value))
-    return dict(value)
-
-
-def _headers(value: Any) -> dict[str, str]:
-    if value is False or value is None:
-        return {}
-    if value is True:
-        return dict(DEFAULT_HEADERS)
-    _require(isinstance(value, dict))
-    names = {tag: name for tag, name in value.items() if name not in (None, False)}
-    for tag, name in names.items():
-        _require(tag in TAGS, f"{tag!r} is not a tag")
-        _require(
-            isinstance(name, str)
-            and _HEADER_NAME.fullmatch(name) is not None
-            and not is_hop_by_hop(name)
-            and name.lower() not in _TAKEN_HEADERS,
-            f"{name!r} can't be used as a header name",
-        )
-    _require(len({name.lower() for name in names.values()}) == len(names), "a name is there twice")
-    return names
-
+_MATCHES = (
+    Setting(
+        "match",
+        [],
+        values.paths,
+        "a path such as '/reports/*', or a list of them",
+        "The paths that a limit is for: exact, or with a `*` at the end.",
+        per_limit=True,
+    ),
+    Setting(
+        "endpoint",
+        [],
+        values.names,
+        "an endpoint such as 'reports.index' or 'reports.*', or a list of them",
+        "The endpoints that a limit is for: exact, or with a `*` at the end.",
+        per_limit=True,
+    ),
+)
 
 SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_MODE",
         "enforce",
-        lambda value: Mode(_one_of(*Mode)(value)),
+        lambda value: Mode(values.one_of(*Mode)(value)),
         "'enforce', 'shadow' or 'off'",
         "`enforce` the limit; `shadow`: decide, count and log, but admit everybody; or `off`. "
         "Can be changed while serving, with `guard.set_mode()`.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_LIMIT",
         32,
-        lambda value: value if value == ADAPTIVE else _integer(1)(value),
+        lambda value: value if value == ADAPTIVE else values.integer(1)(value),
         "a positive integer or 'adaptive'",
         "How many requests may be in flight, in one process or wherever `SCOPE` says; `adaptive`: "
         "as many as serve the most. Can be changed while serving, with `guard.set_limit()`.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_ALGORITHM",
         "guard",
-        _one_of(*ALGORITHMS),
+        values.one_of(*ALGORITHMS),
         "'guard', 'gradient2', 'gradient', 'vegas' or 'aimd'",
         "What finds an `adaptive` limit: the `guard`'s own algorithm, or one of those of Netflix's "
         "concurrency-limits.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_ALGORITHM_OPTIONS",
         {},
-        _options,
+        values.options,
         "a dictionary of options by name",
         'Options of the algorithm, such as `{"max_limit": 100}`.',
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_SCOPE",
         "process",
-        _one_of("process", "host", "cluster"),
+        values.one_of("process", "host", "cluster"),
         "'process', 'host' or 'cluster'",
         "Whether each `process` has the limit for itself, or all processes of the `host` share it "
         "(Linux), or those of many hosts (`cluster`).",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_NAME",
         None,
-        _optional(_file_name),
+        values.optional(values.file_name),
         "a name of letters, digits, '.', '_' and '-', or None",
         "What those who share a limit call it; `None` for the app's import name and place. A "
         "`cluster` needs one.",
@@ -326,7 +287,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_DIR",
         None,
-        _optional(_folder),
+        values.optional(values.folder),
         "the absolute path of a folder, or None",
         "The folder of the file that processes of a host share; `None` for one of this user's, in "
         "memory.",
@@ -334,7 +295,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_STORE_URL",
         None,
-        _optional(_store_url),
+        values.optional(values.store_url),
         "a URL such as 'redis://localhost:6379/0', or None",
         "Where the Redis or Valkey is that lends places to a `cluster`: `redis://`, `rediss://`, "
         "`unix://`, `redis+sentinel://` or `redis+cluster://`.",
@@ -342,14 +303,14 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_STORE_TIMEOUT",
         0.05,
-        _positive_seconds,
+        values.positive_seconds,
         "a positive number of seconds",
         "How many seconds to wait for a connection to it, and for an answer.",
     ),
     Setting(
         "CONCURRENCY_GUARD_LEASE_TIME",
         10.0,
-        _positive_seconds,
+        values.positive_seconds,
         "a positive number of seconds",
         "After how many seconds without a word from a process of a `cluster` its places are "
         "others'.",
@@ -357,7 +318,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_SHOW_QUERY",
         False,
-        _boolean,
+        values.boolean,
         "True or False",
         "Show query strings, too, where the requests of all processes of a `host` are seen, and "
         "when one has died.",
@@ -365,38 +326,42 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_ON_STORE_ERROR",
         "local",
-        lambda value: OnStoreError(_one_of(*OnStoreError)(value)),
+        lambda value: OnStoreError(values.one_of(*OnStoreError)(value)),
         "'local', 'open' or 'closed'",
         "While what is shared can't be used: each process has its part of the limit (`local`), "
         "none (`open`), or admits nobody (`closed`).",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_QUEUE",
         None,
-        _optional(_integer(0)),
+        values.optional(values.integer(0)),
         "an integer of at least 0, or None to leave it to the guard",
         "How many requests may wait for a place; 0 for none, `None` for as many as the limit, or "
         "up to 32 where half of the server's threads stay free.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_WAIT",
         1.0,
-        _seconds,
+        values.seconds,
         "a number of seconds of at least 0",
         "How many seconds a request may wait; 0 rejects at once.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_QUEUE_ORDER",
         "adaptive",
-        lambda value: Order(_one_of(*Order)(value)),
+        lambda value: Order(values.one_of(*Order)(value)),
         "'fifo', 'lifo' or 'adaptive'",
         "Whose turn it is in the line: `fifo`, who has waited longest; `lifo`, who came last; or "
         "`adaptive`, the first, and in a rush the second.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_MAX_AGE",
         10.0,
-        _optional(_positive_seconds),
+        values.optional(values.positive_seconds),
         "a positive number of seconds, or None for no bound",
         "How many seconds a request may have waited in all, in front of the app and in the line; "
         "`None` for no bound.",
@@ -404,14 +369,14 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_CODEL_TARGET",
         TARGET,
-        _optional(_positive_seconds),
+        values.optional(values.positive_seconds),
         "a positive number of seconds, or None to shed by no other age than 'MAX_AGE'",
         "How many seconds a queue in front of the app may stand; `None` to shed by `MAX_AGE` only.",
     ),
     Setting(
         "CONCURRENCY_GUARD_CODEL_INTERVAL",
         INTERVAL,
-        _positive_seconds,
+        values.positive_seconds,
         "a positive number of seconds",
         "After how many seconds a queue stands, where views are fast; up to ten times later where "
         "they are slow.",
@@ -419,7 +384,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_TRUST_REQUEST_START",
         False,
-        _boolean,
+        values.boolean,
         "True or False",
         "Believe the headers `X-Request-Start` and `X-Queue-Start`. Only for apps that nobody can "
         "reach but through a proxy that overwrites them.",
@@ -427,43 +392,52 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_DEADLINE_HEADER",
         None,
-        _optional(_request_header),
+        values.optional(values.request_header),
         "the name of a request header such as 'X-Request-Timeout', or None",
         "The name of the header that says how long the client is willing to wait; `None` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_SERVE_GONE",
         False,
-        _boolean,
+        values.boolean,
         "True or False",
         "Serve a request although its client has left while it waited.",
     ),
     Setting(
         "CONCURRENCY_GUARD_EXEMPT",
         [],
-        _paths,
+        values.paths,
         "a list of paths such as '/healthz' or '/static/*'",
         "Paths that always pass and hold no place: exact, or with a `*` at the end.",
     ),
     Setting(
+        "CONCURRENCY_GUARD_LIMITS",
+        {},
+        _limits,
+        "a dictionary of limits such as {'reports': {'limit': 2, 'match': '/reports/*'}}",
+        'More limits, for some requests each: `{"reports": {"limit": 2, "match": "/reports/*"}}`.',
+    ),
+    Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",
         503,
-        _one_of(503, 429),
+        values.one_of(503, 429),
         "503 or 429",
         "The status of a rejection: 503 Service Unavailable or 429 Too Many Requests.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_RETRY_AFTER",
         "auto",
-        _optional(_integer(1), "auto"),
+        values.optional(values.integer(1), "auto"),
         "a whole number of seconds of at least 1, or 'auto'",
         "The `Retry-After` of a rejection in seconds; `auto` reckons it from the line and from how "
         "fast places come free, and adds jitter.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_VIA",
         "wsgi",
-        _one_of("wsgi", "flask"),
+        values.one_of("wsgi", "flask"),
         "'wsgi' or 'flask'",
         "Answer a rejection before anything of Flask runs (`wsgi`), or inside the app (`flask`), "
         "where error handlers, `after_request` functions and CORS extensions see it.",
@@ -471,14 +445,14 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_HEADERS",
         DEFAULT_HEADERS,
-        _headers,
+        values.headers,
         f"False, or a mapping of tags ({', '.join(TAGS)}) to header names",
         "Which tag goes into which response header; `False` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_BACKEND",
         "stdlib",
-        _optional(_one_of("stdlib", "msgspec", "orjson", "simplejson", "ujson")),
+        values.optional(values.one_of("stdlib", "msgspec", "orjson", "simplejson", "ujson")),
         "'stdlib', 'msgspec', 'orjson', 'simplejson' or 'ujson', or None to leave 'app.json' alone",
         "The library behind the safe JSON provider: `stdlib`, `msgspec`, `orjson`, `simplejson` or "
         "`ujson`; `None` leaves `app.json` alone.",
@@ -486,7 +460,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_JSON_STYLE",
         "flask",
-        _one_of("flask", "modern"),
+        values.one_of("flask", "modern"),
         "'flask' or 'modern'",
         "`flask` writes byte for byte what Flask does, where that is valid; `modern` what one "
         "would choose today. It decides on the rules whose default is `style`.",
@@ -494,14 +468,14 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_JSON_NAN",
         "null",
-        lambda value: _one_of("null", "error")("null" if value is None else value),
+        lambda value: values.one_of("null", "error")("null" if value is None else value),
         "'null' or 'error'",
         "What NaN and the infinities are written as: `null`, or an `error`.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_DECIMAL",
         "string",
-        _one_of("string", "number"),
+        values.one_of("string", "number"),
         "'string' or 'number'",
         "How a `Decimal` is written, with exactly its digits either way: `string`, or `number` "
         "with `msgspec`, `orjson` or `simplejson`.",
@@ -509,22 +483,22 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_JSON_BIGINT",
         "number",
-        _one_of("number", "string", "error"),
+        values.one_of("number", "string", "error"),
         "'number', 'string' or 'error'",
         "How an integer beyond ±(2^53-1) is written, which JavaScript can't hold: `number`, "
         "`string`, or an `error`.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_DATETIME",
-        BY_STYLE,
-        _one_of(BY_STYLE, "http", "iso"),
+        values.BY_STYLE,
+        values.one_of(values.BY_STYLE, "http", "iso"),
         "'style', 'http' or 'iso'",
         "How dates are written: `http` (flask), or `iso` with microseconds and offset (modern).",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_NAIVE",
         "utc",
-        _one_of("utc", "keep", "error"),
+        values.one_of("utc", "keep", "error"),
         "'utc', 'keep' or 'error'",
         "What a datetime without a zone is: in `utc`, written without one (`keep`, with `iso`), or "
         "an `error`.",
@@ -532,42 +506,42 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_JSON_BYTES",
         "error",
-        _one_of("error", "base64"),
+        values.one_of("error", "base64"),
         "'error' or 'base64'",
         "What bytes are written as: an `error`, or `base64`.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_SORT_KEYS",
-        BY_STYLE,
-        _flag_or_style,
+        values.BY_STYLE,
+        values.flag_or_style,
         "'style', True or False",
         "Whether objects are sorted by their keys: `True` (flask) or `False` (modern).",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_ENSURE_ASCII",
-        BY_STYLE,
-        _flag_or_style,
+        values.BY_STYLE,
+        values.flag_or_style,
         "'style', True or False",
         "Whether other characters than ASCII are escaped: `True` (flask) or `False` (modern).",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_DUPLICATE_KEYS",
         "last",
-        _one_of("last", "error"),
+        values.one_of("last", "error"),
         "'last' or 'error'",
         "Which of two equal keys counts in an object that is read: the `last`, or an `error`.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_MAX_DEPTH",
         200,
-        _integer(1, 500),
+        values.integer(1, 500),
         "an integer from 1 to 500",
         "How many arrays and objects may stand within each other, read or written.",
     ),
     Setting(
         "CONCURRENCY_GUARD_JSON_MAX_BYTES",
-        BY_STYLE,
-        _optional(_bytes_or_style),
+        values.BY_STYLE,
+        values.optional(values.bytes_or_style),
         "'style', a positive integer, or None for no limit",
         "How large a body `request.get_json()` takes before it answers 413: `None` for any "
         "(flask), or 1048576 (modern).",

@@ -15,10 +15,16 @@ THREAD_TAGS = (
 )
 """Stay the same from one request of a thread to its next."""
 
-REQUEST_TAGS = ("in_flight", "limit", "queue_age", "queue_time", "request_number")
+REQUEST_TAGS = ("decision", "in_flight", "limit", "queue_age", "queue_time", "request_number")
 """Differ from one request to the next. The queue age is there only where it is known."""
 
 TAGS = THREAD_TAGS + REQUEST_TAGS
+
+ADMITTED = "admitted"
+EXEMPT = "exempt"
+SHADOW = "; mode=shadow"
+"""What is decided on a request: it is admitted, or exempt; or it says why it was rejected, with the
+last one behind that if it was admitted all the same."""
 
 DEFAULT_HEADERS = {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
 

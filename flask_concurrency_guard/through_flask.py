@@ -12,7 +12,6 @@ from .errors import RequestRejected
 from .errors import ServerBusy
 from .errors import TooManyInFlight
 from .wsgi.middleware import serve_unleased
-from .wsgi.rejections import ProblemAnswer
 from .wsgi.rejections import rejection_headers
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .core.decisions import Rejection
+    from .wsgi.rejections import ProblemAnswer
 
 KEY = "flask_concurrency_guard.rejected"
 
@@ -37,20 +37,21 @@ class FlaskAnswer:
 
     That is the one way in that is public and the same in all versions of Flask: the methods that
     dispatch a request or handle its errors changed their parameters in Flask 3.2.
+
+    :param default: what the client gets where the app makes nothing else of it.
     """
 
-    def __init__(self, app: Flask, wsgi_app: WSGIApplication, status: int) -> None:
+    def __init__(self, app: Flask, wsgi_app: WSGIApplication, default: ProblemAnswer) -> None:
         self._wsgi_app = wsgi_app
-        self._error = _ERRORS[status]
-        self._default = ProblemAnswer(status)
+        self._default = default
         app.before_request_funcs.setdefault(None, []).insert(0, self._raise_if_rejected)
 
     def _raise_if_rejected(self) -> None:
         rejection: Rejection | None = request.environ.get(KEY)
         if rejection is not None:
             headers, body = self._default.content(rejection, request.environ)
-            response = current_app.response_class(body, self._error.code, headers)
-            raise self._error(rejection, response)
+            error = _ERRORS[self._default.status(rejection)]
+            raise error(rejection, current_app.response_class(body, error.code, headers))
 
     def __call__(
         self,

@@ -147,4 +147,4 @@ def test_a_view_can_be_marked_before_there_is_an_app() -> None:
 def test_nothing_is_asked_where_nothing_is_exempt() -> None:
     app = make_app()
     app.test_client().get("/").close()
-    assert app.extensions["concurrency_guard"].middleware.is_exempt is None
+    assert app.extensions["concurrency_guard"].middleware.match is None

@@ -29,7 +29,16 @@ def floor(*modules: str, forbidden: str = "") -> Floor:
 # use wsgi/, any Python program core/. The errors are HTTP's and tell of a core Rejection, so core,
 # which knows no HTTP, can't lie above them.
 FLOORS = (
-    floor("__init__", "extension", "settings", "exemptions", "limits", "through_flask"),
+    floor(
+        "__init__",
+        "extension",
+        "state",
+        "settings",
+        "values",
+        "limits",
+        "matching",
+        "through_flask",
+    ),
     floor("json"),
     floor("wsgi", forbidden="flask"),
     floor("observe", forbidden="flask"),

@@ -22,7 +22,7 @@ from flask_concurrency_guard.settings import read_settings
 WHEN = date(2024, 1, 2)
 TAGS = (
     "process_id, parent_process_id, thread_id, thread_ident, thread_name, main_thread_id,"
-    " in_flight, limit, queue_age, queue_time, request_number"
+    " decision, in_flight, limit, queue_age, queue_time, request_number"
 )
 
 
@@ -303,7 +303,7 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
             " ALGORITHM_OPTIONS, SCOPE, NAME, DIR, STORE_URL,"
             " STORE_TIMEOUT, LEASE_TIME, SHOW_QUERY, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
-            " DEADLINE_HEADER, SERVE_GONE, EXEMPT, REJECT_STATUS,"
+            " DEADLINE_HEADER, SERVE_GONE, EXEMPT, LIMITS, REJECT_STATUS,"
             " RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN, JSON_DECIMAL,"
             " JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES, JSON_SORT_KEYS,"
             " JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH, JSON_MAX_BYTES.",

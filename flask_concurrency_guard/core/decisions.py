@@ -53,6 +53,22 @@ class Reason(StrEnum):
     """Its client had left."""
 
 
+_TEXTS = {
+    Reason.LIMIT: "The server is busy with other requests.",
+    Reason.QUEUE_FULL: "The server is busy with other requests, and many are waiting.",
+    Reason.QUEUE_TIMEOUT: "The server was busy with other requests for too long.",
+    Reason.OVERLOAD: "The server is asked for more than it can do.",
+    Reason.TOO_OLD: "The request had waited too long when its turn came.",
+    Reason.DEADLINE: "The request had waited for as long as it was to wait at most.",
+    Reason.CLIENT_GONE: "The client had left when the request's turn came.",
+}
+
+_OF_THIS_KIND = ("other requests", "other requests of this kind")
+
+DEFAULT = "default"
+"""The name of the limiter that all requests have to pass."""
+
+
 @dataclass(slots=True)
 class Rejection:
     """A request was not admitted; or would not have been, where `enforced` is false.
@@ -72,8 +88,17 @@ class Rejection:
     enforced: bool = True
     """False in shadow mode, where the request was admitted all the same."""
 
-    limiter: str = "default"
+    limiter: str = DEFAULT
     """The name of the limiter that decided."""
+
+    @property
+    def text(self) -> str:
+        """The reason in a sentence that anybody may read.
+
+        Not a word on how many are in flight: that would tell an attacker how close the end is.
+        """
+        text = _TEXTS[self.reason]
+        return text if self.limiter == DEFAULT else text.replace(*_OF_THIS_KIND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Lease:
         "_verdict",
         "_wakeup",
         "age",
+        "companions",
         "dropped",
         "held",
         "holder",
@@ -54,7 +55,7 @@ class Lease:
         #: Locked while its request waits in the line; the limiter unlocks it to admit.
         self._wakeup: Lock | None = None
 
-        #: What the lease is held for: the WSGI environment, for a request.
+        #: What the lease is held for: the WSGI environment, for a request; None outside of one.
         self.holder = holder
         #: When the request came, on the limiter's clock; when it was admitted, if it had to wait.
         self.started = started
@@ -72,8 +73,15 @@ class Lease:
         #: How the request was pushed out of the line; in shadow mode, how it would have been
         #: rejected.
         self.rejection: Rejection | None = None
+        #: The leases of other limiters that were taken with this one, and go back with it.
+        self.companions: tuple[Lease, ...] = ()
         #: Whether to drop the lease without releasing it is no mistake of its holder's.
         self.may_be_dropped = False
+
+    @property
+    def limiter(self) -> Limiter:
+        """The limiter that admitted."""
+        return self._limiter
 
     @property
     def released(self) -> bool:
@@ -82,7 +90,16 @@ class Lease:
 
     def release(self) -> bool:
         """Give the place back. Return whether this call did it: true once, then always false."""
-        return not self._released and self._limiter.release(self)
+        if self._released:
+            return False
+        if self.companions:
+            self._release_companions()
+        return self._limiter.release(self)
+
+    def _release_companions(self) -> None:
+        for lease in self.companions:
+            lease.dropped = self.dropped
+            lease.release()
 
     def __enter__(self) -> Lease:
         return self
@@ -93,7 +110,8 @@ class Lease:
     def __del__(self) -> None:
         if self._released:
             return
-        self._limiter.reclaim(self)
+        for lease in (*self.companions, self):
+            lease._limiter.reclaim(lease)
         if not self.may_be_dropped:
             logger.warning(
                 "A lease was dropped without being released, and held until it was collected."

@@ -18,6 +18,7 @@ from typing import Any
 
 from .codel import INTERVAL
 from .codel import TARGET
+from .decisions import DEFAULT
 from .decisions import Mode
 from .decisions import Reason
 from .decisions import Rejection
@@ -69,7 +70,7 @@ class Limiter:
         interval: float = INTERVAL,
         mode: str = Mode.ENFORCE,
         retry_after: int | None = None,
-        name: str = "default",
+        name: str = DEFAULT,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
@@ -231,6 +232,16 @@ class Limiter:
             self.settle()
         return True
 
+    def withdraw(self, lease: Lease) -> None:
+        """Take `lease` back as if it had never been admitted: its request was rejected after all.
+
+        That tells nothing of how long leases are held.
+        """
+        with self._holding_lock():
+            if not lease._released:
+                self._admitted -= lease._epoch == self._epoch
+                self._take_back(lease, was_served=False)
+
     def reclaim(self, lease: Lease) -> None:
         """Take back a lease that is being collected.
 
@@ -310,7 +321,7 @@ class Limiter:
         reason = verdict.reason
         has_room = self.mode is _OFF or (reason is None and self._has_room())
         if reason is None and not has_room:
-            reason = self._refusal()
+            reason = self._refusal(verdict)
         if reason is not None and enforced:
             return self._reject(reason, 0.0)
         lease = Lease(self, holder, self._epoch, self._clock())
@@ -324,12 +335,12 @@ class Limiter:
         lease._wakeup.acquire()
         return lease
 
-    def _refusal(self) -> Reason | None:
-        """Return why nobody may wait any more, if so. Make room in the line where that will do."""
+    def _refusal(self, verdict: Verdict) -> Reason | None:
+        """Return why one may not wait, if so. Make room in the line where that will do."""
         max_queue = self._max_queue
         if max_queue is None:
             max_queue = max(self.limit, self.least_queue)
-        if max_queue == 0 or self.max_wait == 0:
+        if max_queue == 0 or (verdict.max_wait if verdict.insists else self.max_wait) == 0:
             return Reason.LIMIT
         has_room, pushed_out = self._line.make_room(max_queue, self._places or 1)
         if pushed_out is not None:
@@ -337,9 +348,10 @@ class Limiter:
         return None if has_room else Reason.QUEUE_FULL
 
     def _queue(self, lease: Lease, verdict: Verdict) -> None:
-        longest = min(self.max_wait, self._line.longest_wait(self._places or 1))
-        if longest < verdict.max_wait:
-            verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
+        if not verdict.insists:
+            longest = min(self.max_wait, self._line.longest_wait(self._places or 1))
+            if longest < verdict.max_wait:
+                verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
         lease._verdict = verdict
         self._line.append(lease)
 
@@ -388,11 +400,11 @@ class Limiter:
             self.name,
         )
 
-    def _take_back(self, lease: Lease) -> None:
+    def _take_back(self, lease: Lease, *, was_served: bool = True) -> None:
         lease._released = True
         if lease._epoch != self._epoch:
             return  # Admitted in the process that forked this one.
-        if (
+        if was_served and (
             self.in_flight >= self._places
             or not self.mean_held
             or not self._admitted % _SAMPLE

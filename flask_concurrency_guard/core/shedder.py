@@ -47,6 +47,9 @@ class Verdict(NamedTuple):
     late: Reason = Reason.QUEUE_TIMEOUT
     """The reason to reject it when that is over."""
 
+    insists: bool = False
+    """Whether it may wait for that long, however long the limiter lets others wait."""
+
 
 WELCOME = Verdict()
 

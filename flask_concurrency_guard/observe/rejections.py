@@ -7,6 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from ..core.decisions import DEFAULT
 from ..core.fork import reset_after_fork
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class RejectionLog:
     interval = 1.0
 
     def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
-        self._limiter = limiter
+        self.limiter = limiter
         self._clock = clock
         self.after_fork()
         reset_after_fork(self)
@@ -53,7 +54,7 @@ class RejectionLog:
         try:
             self._next = self._clock() + self.interval
             self.pending = False
-            snapshot = self._limiter.snapshot()
+            snapshot = self.limiter.snapshot()
             new = {
                 reason: count - self._logged.get(reason, 0)
                 for reason, count in snapshot.rejected.items()
@@ -64,10 +65,11 @@ class RejectionLog:
             self._writing.release()
         if new:
             logger.warning(
-                "%s %s (%s); the limit is %d in flight.",
+                "%s %s (%s); the limit%s is %d in flight.",
                 "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
                 _requests(sum(new.values())),
                 ", ".join(f"{reason} {count}" for reason, count in new.items()),
+                "" if snapshot.name == DEFAULT else f" '{snapshot.name}'",
                 snapshot.limit,
                 extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
             )

@@ -13,6 +13,7 @@ from ..core.decisions import Rejection
 from ..core.lease import Lease
 from ..core.shedder import WELCOME
 from ..core.shedder import Shedder
+from ..core.together import acquire_all
 from ..observe.current import current_environ
 from ..observe.current import leave
 from ..observe.rejections import RejectionLog
@@ -21,7 +22,10 @@ from ..signals import request_admitted
 from ..signals import request_queued
 from ..signals import request_rejected
 from ..signals import request_released
+from ..tags import ADMITTED
 from ..tags import DEFAULT_HEADERS
+from ..tags import EXEMPT
+from ..tags import SHADOW
 from .arrivals import UNKNOWN
 from .arrivals import Arrivals
 from .bodies import guard_body
@@ -103,31 +107,36 @@ class GuardMiddleware:
         self._tagger = Tagger(headers)
         self._answer = answer or ProblemAnswer()
         self._sender = sender or (lambda: self)
-        self.is_exempt: Callable[[WSGIEnvironment], bool] | None = None
-        """Tells of a WSGI environment whether its request always passes."""
+        self.match: Callable[[WSGIEnvironment], tuple[Limiter, ...] | None] | None = None
+        """Tells of a WSGI environment which limiters besides that of all must admit its request, in
+        the order in which to ask them; None if it always passes."""
         self.on_first: Callable[[WSGIEnvironment], object] | None = None
         """Called at the first request, before anything else. May be called more than once, when
         several come at the same time."""
         self._file_wrappers = FileWrappers()
-        self._log = RejectionLog(limiter)
         self._display = display
+        self._logs: dict[str, RejectionLog] = {}
+        self._decisions: dict[str, dict[Reason, str]] = {}
+        self.tell_of(limiter)
         if display is not None:
             limiter.on_release = self._released
-        limiter.on_queued = self._queued
-        limiter.on_turn = self._reconsider
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         limiter = self.limiter
-        if limiter.mode is _OFF:
+        if limiter.mode is _OFF and self._is_off():
             return self.app(environ, start_response)
         if (on_first := self.on_first) is not None:
             self._begin(on_first, environ)
         arrival = self._arrivals.look(environ)
         age = arrival.age
-        if self.is_exempt is not None and self.is_exempt(environ):
+        others = () if self.match is None else self.match(environ)
+        if others is None:
             return self._pass(age, environ, start_response)
         verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival)
-        lease = limiter.acquire(environ, verdict)
+        if others:
+            lease = acquire_all((*others, limiter), environ, verdict)
+        else:
+            lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Rejection):
             return self._reject(lease, age, environ, start_response)
         try:
@@ -135,6 +144,15 @@ class GuardMiddleware:
         except BaseException:
             lease.release()
             raise
+
+    def tell_of(self, limiter: Limiter) -> None:
+        """Tell what becomes of the requests that a limiter decides on."""
+        self._logs[limiter.name] = RejectionLog(limiter)
+        self._decisions[limiter.name] = {
+            reason: f"rejected; limit={limiter.name}; reason={reason}" for reason in Reason
+        }
+        limiter.on_queued = self._queued
+        limiter.on_turn = self._reconsider
 
     def sheds_by_age(self, environ: WSGIEnvironment) -> bool:
         """Return whether requests that come the way of this one can be rejected by their age."""
@@ -148,6 +166,9 @@ class GuardMiddleware:
             queue_age=arrivals.newest_age,
             odd_headers=arrivals.odd_headers.counts(),
         )
+
+    def _is_off(self) -> bool:
+        return all(log.limiter.mode is _OFF for log in self._logs.values())
 
     def _begin(
         self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment
@@ -165,20 +186,25 @@ class GuardMiddleware:
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
-        tags = self._tagger.tag(environ, lease.in_flight, self.limiter.limit, lease.queue_time, age)
+        queue_time, decided = lease.queue_time, ADMITTED
+        if lease.companions or lease.rejection is not None:
+            queue_time, decided = self._look_at_all(lease, age)
+        tags = self._tagger.tag(
+            environ, lease.in_flight, self.limiter.limit, queue_time, age, decided
+        )
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         if self._display is not None:
             self._display.begin(environ, lease)
         if request_released.receivers or self.limiter.mode is _SHADOW:
             self.limiter.on_release = self._released
-        if lease.rejection is not None and not lease.rejection.queue_time:
-            self._tell(lease.rejection, environ)
+        if decided is not ADMITTED:
+            self._tell_of_shadows(lease, environ)
         wrapper = environ.get("wsgi.file_wrapper")
         if wrapper is not None:
             self._file_wrappers.guard(environ, wrapper, lease)
         watched = None
-        if self.limiter.tuner is not None:
+        if self.limiter.tuner is not None or lease.companions:
             watched, lease.age = lease, age or 0.0
         token = current_environ.set(environ)
         try:
@@ -196,7 +222,7 @@ class GuardMiddleware:
     ) -> Iterable[bytes]:
         """Let an exempt request through, without a lease."""
         limiter = self.limiter
-        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age)
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age, EXEMPT)
         return serve_unleased(self.app, environ, tagged(start_response, tags))
 
     def _reject(
@@ -207,8 +233,9 @@ class GuardMiddleware:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         limiter = self.limiter
+        decided = self._decisions[rejection.limiter][rejection.reason]
         tags = self._tagger.tag(
-            environ, limiter.in_flight, limiter.limit, rejection.queue_time, age
+            environ, limiter.in_flight, limiter.limit, rejection.queue_time, age, decided
         )
         self._tell(rejection, environ)
         if not has_body(environ):
@@ -217,41 +244,66 @@ class GuardMiddleware:
             drain(environ)
         return self._answer(rejection, environ, start_response, tags)
 
+    def _look_at_all(self, lease: Lease, age: float | None) -> tuple[float, str]:
+        """Return how long a request waited in all lines, in seconds, and what was decided on it."""
+        queue_time, decided = 0.0, ADMITTED
+        for one in (*lease.companions, lease):
+            queue_time += one.queue_time
+            rejection = one.rejection
+            if rejection is not None and not rejection.queue_time and decided is ADMITTED:
+                decided = self._decisions[rejection.limiter][rejection.reason] + SHADOW
+        for companion in lease.companions:
+            companion.age = age or 0.0
+            if companion.limiter.mode is _SHADOW:
+                companion.limiter.on_release = self._released
+        return queue_time, decided
+
+    def _tell_of_shadows(self, lease: Lease, environ: WSGIEnvironment) -> None:
+        """Tell of each limiter that would have rejected the request at once."""
+        for one in (*lease.companions, lease):
+            if one.rejection is not None and not one.rejection.queue_time:
+                self._tell(one.rejection, environ)
+
     def _tell(self, rejection: Rejection, environ: WSGIEnvironment) -> None:
+        log = self._logs[rejection.limiter]
         # Set when there is something to tell at a release; nobody else pays for the call.
-        self.limiter.on_release = self._released
-        if not self._log.due() and not request_rejected.receivers:
+        log.limiter.on_release = self._released
+        if not log.due() and not request_rejected.receivers:
             return
         token = current_environ.set(environ)
         try:
-            if self._log.due():
-                self._log.write()
+            if log.due():
+                log.write()
             emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
         finally:
             current_environ.reset(token)
 
     def _queued(self, lease: Lease) -> None:
-        if request_queued.receivers:
+        if request_queued.receivers and lease.holder is not None:
             emit(request_queued, self._sender(), environ=lease.holder, lease=lease)
 
     def _reconsider(self, lease: Lease) -> Reason | None:
         """Return why not to admit a request whose turn it is, after a wait in the line."""
-        has_left = not self.shedder.serve_gone and self._arrivals.has_left(
-            lease.holder, lease.queue_time
-        )
+        if lease.holder is None or self.shedder.serve_gone:
+            return None
+        has_left = self._arrivals.has_left(lease.holder, lease.queue_time)
         return Reason.CLIENT_GONE if has_left else None
 
     def _released(self, lease: Lease) -> None:
         environ = lease.holder
-        if self._display is not None:
-            self._display.end(environ)
+        if environ is None:
+            return  # It was no request that held it.
         rejection = lease.rejection
         if rejection is not None and rejection.queue_time:
             self._tell(rejection, environ)  # Shadow mode can't know before the end.
-        if request_released.receivers:
-            emit(request_released, self._sender(), environ=environ, lease=lease)
-        if self._log.pending and self._log.due():
-            self._log.write()
+        if lease.limiter is self.limiter:
+            if self._display is not None:
+                self._display.end(environ)
+            if request_released.receivers:
+                emit(request_released, self._sender(), environ=environ, lease=lease)
+        log = self._logs[lease.limiter.name]
+        if log.pending and log.due():
+            log.write()
 
 
 def serve_unleased(

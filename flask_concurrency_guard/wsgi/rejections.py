@@ -5,15 +5,18 @@ from __future__ import annotations
 from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from werkzeug.datastructures import MIMEAccept
 from werkzeug.http import parse_accept_header
 
+from ..core.decisions import DEFAULT
 from ..core.decisions import Reason
 from ..core.decisions import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIEnvironment
@@ -23,20 +26,9 @@ PAGE = "text/html; charset=utf-8"
 
 REJECT_STATUSES = (503, 429)
 
-# Not a word on how many are in flight: that would tell an attacker how close the end is.
-_DETAILS = {
-    Reason.LIMIT: "The server is busy with other requests.",
-    Reason.QUEUE_FULL: "The server is busy with other requests, and many are waiting.",
-    Reason.QUEUE_TIMEOUT: "The server was busy with other requests for too long.",
-    Reason.OVERLOAD: "The server is asked for more than it can do.",
-    Reason.TOO_OLD: "The request had waited too long when its turn came.",
-    Reason.DEADLINE: "The request had waited for as long as it was to wait at most.",
-    Reason.CLIENT_GONE: "The client had left when the request's turn came.",
-}
-
 _PROBLEM = (
     '{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail} '
-    'Try again later.","reason":"{reason}"}}\n'
+    'Try again later.","reason":"{reason}","limit":"{limit}"}}\n'
 )
 
 _PAGE = """<!doctype html>
@@ -48,28 +40,43 @@ _PAGE = """<!doctype html>
 color-scheme:light dark}}</style>
 <h1>{title}</h1>
 <p>{detail} Please try again in a moment.
-<p><small>{status} &middot; {reason}</small>
+<p><small>{status} &middot; {reason} &middot; {limit}</small>
 """
+
+
+Content = tuple[list[tuple[str, str]], bytes]
+"""Headers, and a body."""
+
+
+class _Answer(NamedTuple):
+    """What is ready for one reason of one limiter."""
+
+    status: str
+    problem: Content
+    page: Content
 
 
 class ProblemAnswer:
     """Answer rejections, with all that can be made ready beforehand.
 
     :param status: 503 or 429.
+    :param statuses: the status for a limiter by its name, where it is the other one.
     """
 
-    def __init__(self, status: int = 503) -> None:
-        self.status = f"{status} {HTTPStatus(status).phrase}"
-        self._problems = {reason: _content(PROBLEM, _PROBLEM, status, reason) for reason in Reason}
-        self._pages = {reason: _content(PAGE, _PAGE, status, reason) for reason in Reason}
+    def __init__(self, status: int = 503, statuses: Mapping[str, int] | None = None) -> None:
+        self._status = status
+        self._statuses = {} if statuses is None else statuses
+        self._answers: dict[str, dict[Reason, _Answer]] = {}
+        self._prepare(DEFAULT)
 
-    def content(
-        self, rejection: Rejection, environ: WSGIEnvironment
-    ) -> tuple[list[tuple[str, str]], bytes]:
+    def status(self, rejection: Rejection) -> int:
+        """Return the status of the response to a rejected request."""
+        return self._statuses.get(rejection.limiter, self._status)
+
+    def content(self, rejection: Rejection, environ: WSGIEnvironment) -> Content:
         """Return the headers and the body that the client likes best."""
-        pages = _prefers_page(environ.get("HTTP_ACCEPT", ""))
-        headers, body = (self._pages if pages else self._problems)[rejection.reason]
-        return [*headers, ("Retry-After", str(rejection.retry_after))], body
+        _, headers, body = self._choose(rejection, environ)
+        return headers, body
 
     def __call__(
         self,
@@ -78,13 +85,34 @@ class ProblemAnswer:
         start_response: StartResponse,
         tags: list[tuple[str, str]],
     ) -> Iterable[bytes]:
-        headers, body = self.content(rejection, environ)
+        status, headers, body = self._choose(rejection, environ)
         if environ["REQUEST_METHOD"] == "HEAD":
             # Without its length, which Werkzeug's linter would hold against the empty body.
             headers = [header for header in headers if header[0] != "Content-Length"]
             body = b""
-        start_response(self.status, headers + tags)
+        start_response(status, headers + tags)
         return [body] if body else []
+
+    def _choose(
+        self, rejection: Rejection, environ: WSGIEnvironment
+    ) -> tuple[str, list[tuple[str, str]], bytes]:
+        answers = self._answers.get(rejection.limiter) or self._prepare(rejection.limiter)
+        status, problem, page = answers[rejection.reason]
+        headers, body = page if _prefers_page(environ.get("HTTP_ACCEPT", "")) else problem
+        return status, [*headers, ("Retry-After", str(rejection.retry_after))], body
+
+    def _prepare(self, limiter: str) -> dict[Reason, _Answer]:
+        answers = {}
+        for reason in Reason:
+            rejection = Rejection(reason, 1, limiter=limiter)
+            status = HTTPStatus(self.status(rejection))
+            answers[reason] = _Answer(
+                f"{status} {status.phrase}",
+                _content(PROBLEM, _PROBLEM, status, rejection),
+                _content(PAGE, _PAGE, status, rejection),
+            )
+        self._answers[limiter] = answers
+        return answers
 
 
 def rejection_headers(rejection: Rejection) -> list[tuple[str, str]]:
@@ -96,17 +124,20 @@ def rejection_headers(rejection: Rejection) -> list[tuple[str, str]]:
     return [("Retry-After", str(rejection.retry_after)), ("Cache-Control", "no-store")]
 
 
-def _content(
-    content_type: str, template: str, status: int, reason: Reason
-) -> tuple[list[tuple[str, str]], bytes]:
-    title = HTTPStatus(status).phrase
-    body = template.format(status=status, title=title, reason=reason, detail=_DETAILS[reason])
+def _content(content_type: str, template: str, status: HTTPStatus, rejection: Rejection) -> Content:
+    body = template.format(
+        status=int(status),
+        title=status.phrase,
+        detail=rejection.text,
+        reason=rejection.reason,
+        limit=rejection.limiter,
+    ).encode()
     headers = [
         ("Content-Type", content_type),
-        ("Content-Length", str(len(body.encode()))),
+        ("Content-Length", str(len(body))),
         ("Cache-Control", "no-store"),
     ]
-    return headers, body.encode()
+    return headers, body
 
 
 def _prefers_page(accept: str) -> bool:

@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..core.decisions import DEFAULT
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Iterable
     from collections.abc import Iterator
     from types import FrameType
 
@@ -42,29 +45,32 @@ def line_for(limit: int, server: Server | None) -> int:
     return LINE if server is None else max(min(LINE, server.threads // 2 - limit), 0)
 
 
-def warn_if_unreachable(limiter: Limiter, server: Server | None) -> None:
-    """Log once if the server never brings enough requests at once for the limit to matter."""
-    if server is None or limiter.limit < server.threads:
-        return
-    if server.threads == 1:
+def warn_of_unreachable(limiters: Iterable[Limiter], server: Server) -> None:
+    """Log that the server never brings enough requests at once for some limits to matter."""
+    for limiter in limiters:
+        is_own = limiter.name == DEFAULT
+        limit = "limit" if is_own else f"limit '{limiter.name}'"
+        if server.threads == 1:
+            logger.warning(
+                "%s serves one request at a time in each process, so the %s of %d can never be"
+                " reached, and no other one either. Give it more threads than the limit (%s).",
+                server.name,
+                limit,
+                limiter.limit,
+                server.option,
+            )
+            return
         logger.warning(
-            "%s serves one request at a time in each process, so the limit of %d can never be"
-            " reached, and no other one either. Give it more threads than the limit (%s).",
+            "%s serves at most %d requests at once in this process, so the %s of %d can never be"
+            " reached. Set %s to %d or less, or give it more threads than the limit (%s).",
             server.name,
+            server.threads,
+            limit,
             limiter.limit,
+            "'CONCURRENCY_GUARD_LIMIT'" if is_own else "it",
+            server.threads - 1,
             server.option,
         )
-        return
-    logger.warning(
-        "%s serves at most %d requests at once in this process, so the limit of %d can never be"
-        " reached. Set 'CONCURRENCY_GUARD_LIMIT' to %d or less, or give it more threads than the"
-        " limit (%s).",
-        server.name,
-        server.threads,
-        limiter.limit,
-        server.threads - 1,
-        server.option,
-    )
 
 
 def find_server(environ: WSGIEnvironment) -> Server | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ..core.fork import reset_after_fork
+from ..tags import ADMITTED
 from ..tags import REQUEST_TAGS
 from ..tags import tag_key
 
@@ -30,6 +31,8 @@ class _Identity:
 
     def __init__(self, tags: Mapping[str, int | str], header_names: Mapping[str, str]) -> None:
         self.environ = {tag_key(tag): value for tag, value in tags.items()}
+        # That of nearly all requests, and set with the rest at next to no cost.
+        self.environ[tag_key("decision")] = ADMITTED
         self.headers = [
             (name, header_value(tags[tag])) for tag, name in header_names.items() if tag in tags
         ]
@@ -65,6 +68,7 @@ class Tagger:
         limit: int,
         queue_time: float,
         queue_age: float | None,
+        decision: str = ADMITTED,
     ) -> list[tuple[str, str]]:
         """Put the tags into `environ`; return the response headers."""
         try:
@@ -72,6 +76,8 @@ class Tagger:
         except AttributeError:
             identity = self._identify()
         environ.update(identity.environ)
+        if decision is not ADMITTED:
+            environ["flask_concurrency_guard.decision"] = decision
         environ["flask_concurrency_guard.in_flight"] = in_flight
         environ["flask_concurrency_guard.limit"] = limit
         if queue_age is not None:

@@ -83,6 +83,8 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
     app = Flask(__name__)
     app.config.from_prefixed_env()
     app.config["CONCURRENCY_GUARD_EXEMPT"] = ["/exempt/*"]
+    narrow = {"limit": 2, "match": "/narrow/*", "scope": "process"}
+    app.config["CONCURRENCY_GUARD_LIMITS"] = {"narrow": narrow}
     linter = LINTERS[os.environ.get("TEST_LINTER", "")]
     app.wsgi_app = linter(RawShapes(app.wsgi_app))  # type: ignore[method-assign]
     guard = ConcurrencyGuard(app)
@@ -94,6 +96,7 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
         return who()
 
     @app.get("/hold")
+    @app.get("/narrow/hold")
     def hold() -> Any:
         with inside:
             wait_at(request.args["gate"])
@@ -139,6 +142,7 @@ def make_app() -> tuple[Flask, ConcurrencyGuard]:
         return {
             **who(),
             **snapshot,
+            "narrow": asdict(guard.snapshot(name="narrow")),
             "inside": inside.now,
             "inside_peak": inside.peak,
             "told": told,

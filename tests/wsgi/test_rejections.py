@@ -44,6 +44,7 @@ def test_the_whole_answer() -> None:
         "status": 503,
         "detail": "The server is busy with other requests. Try again later.",
         "reason": "limit",
+        "limit": "default",
     }
 
 

@@ -36,6 +36,7 @@ def test_all_tags_are_in_the_environ(headers: dict[str, str]) -> None:
         "thread_ident": threading.get_ident(),
         "thread_name": threading.current_thread().name,
         "main_thread_id": threading.main_thread().native_id,
+        "decision": "admitted",
         "in_flight": 2,
         "limit": 7,
         "queue_time": 0.0,

@@ -1,0 +1,180 @@
+"""Which requests always pass, and which have to keep to a limit besides the app's own.
+
+By path, which costs next to nothing; or because their view or blueprint was marked or named, for
+which the request has to be routed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import NamedTuple
+from typing import TypeVar
+
+from werkzeug.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+    from collections.abc import Iterator
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+
+    from .core.limiter import Limiter
+
+T = TypeVar("T")
+
+_EXEMPT = "_concurrency_guard_exempt"
+_LIMITS = "_concurrency_guard_limits"
+
+
+class View(NamedTuple):
+    """What a request is routed to."""
+
+    endpoint: str
+    method: str | None = None
+    """None for all."""
+
+
+def mark_exempt(marked: T) -> T:
+    """Mark a view function, view class or blueprint. Which app it lands on shows later."""
+    setattr(marked, _EXEMPT, True)
+    return marked
+
+
+def mark_limited(name: str, marked: T) -> T:
+    """Mark a view function, a view class, one of its methods, or a blueprint."""
+    setattr(marked, _LIMITS, (*getattr(marked, _LIMITS, ()), name))
+    return marked
+
+
+class Matcher:
+    """Find out what a request has to hold besides the lease of the app's own limiter.
+
+    :param app: the app, with all of its views.
+    :param get_app: returns it later on, so that this keeps no reference to it.
+    :param exempt: exact paths that always pass, and prefixes with a ``*`` behind.
+    """
+
+    def __init__(self, app: Flask, get_app: Callable[[], Flask], exempt: Iterable[str]) -> None:
+        self._views = dict(_views(app))
+        self._rules = [(rule.rule, rule.endpoint) for rule in app.url_map.iter_rules()]
+        self._get_app = get_app
+        self._exempt = _Rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
+        self._limits: list[tuple[Limiter, _Rule]] = []
+        self._route_below: tuple[str, ...] = ()
+        self.without_view: list[tuple[str, str]] = []
+        """Limiters and endpoints that they are for, and that the app doesn't have."""
+        self._find_prefixes()
+
+    def add(self, limiter: Limiter, paths: Iterable[str], endpoints: Iterable[str]) -> None:
+        """Add a limiter, which is asked after those that were added before.
+
+        :param paths: as for those that are exempt.
+        :param endpoints: in the same way.
+        """
+        views = self._marked(lambda view: limiter.name in getattr(view, _LIMITS, ()))
+        for pattern in endpoints:
+            found = {View(endpoint) for endpoint, _ in self._views if _fits(endpoint, pattern)}
+            views |= found
+            if not found:
+                self.without_view.append((limiter.name, pattern))
+        self._limits.append((limiter, _Rule(paths, views)))
+        self._find_prefixes()
+
+    def limits_of_views(self) -> set[str]:
+        """Return the names of all limits that views are marked with."""
+        marks = [mark for marks in self._views.values() for mark in marks]
+        return {name for mark in marks for name in getattr(mark, _LIMITS, ())}
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to find out."""
+        return bool(self._exempt or any(rule for _, rule in self._limits))
+
+    def __call__(self, environ: WSGIEnvironment) -> tuple[Limiter, ...] | None:
+        """Return the limiters, in the order in which to ask them; None if the request passes."""
+        path = environ.get("PATH_INFO", "")
+        if self._exempt.has_path(path):
+            return None
+        view = self._route(environ) if path.startswith(self._route_below) else None
+        if view is not None and self._exempt.has_view(view):
+            return None
+        return tuple(
+            [
+                limiter
+                for limiter, rule in self._limits
+                if rule.has_path(path) or (view is not None and rule.has_view(view))
+            ]
+        )
+
+    def _route(self, environ: WSGIEnvironment) -> View | None:
+        app = self._get_app()
+        try:
+            adapter = app.create_url_adapter(app.request_class(environ, populate_request=False))
+            if adapter is None:
+                return None
+            return View(adapter.match()[0], environ["REQUEST_METHOD"])
+        except HTTPException:
+            return None  # The app itself answers 404, 405 or a redirect.
+
+    def _marked(self, is_marked: Callable[[object], bool]) -> set[View]:
+        return {view for view, marks in self._views.items() if any(map(is_marked, marks))}
+
+    def _find_prefixes(self) -> None:
+        """Learn how the paths begin of all requests that have to be routed."""
+        rules = [self._exempt, *(rule for _, rule in self._limits)]
+        endpoints = {view.endpoint for rule in rules for view in rule.views}
+        self._route_below = tuple(
+            {
+                _raw(path.partition("<")[0])
+                for path, endpoint in self._rules
+                if endpoint in endpoints
+            }
+        )
+
+
+class _Rule:
+    """For which requests something holds."""
+
+    def __init__(self, paths: Iterable[str], views: set[View]) -> None:
+        raw = [_raw(path) for path in paths]
+        self._exact = frozenset(path for path in raw if not path.endswith("*"))
+        self._prefixes = tuple(path[:-1] for path in raw if path.endswith("*"))
+        self.views = views
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._prefixes or self.views)
+
+    def has_path(self, path: str) -> bool:
+        return path in self._exact or path.startswith(self._prefixes)
+
+    def has_view(self, view: View) -> bool:
+        return view in self.views or View(view.endpoint) in self.views
+
+
+def _views(app: Flask) -> Iterator[tuple[View, list[Any]]]:
+    """Yield each view, and all that may be marked for it."""
+    for endpoint, view in app.view_functions.items():
+        view_class = getattr(view, "view_class", None)
+        names = endpoint.split(".")[:-1]
+        blueprints = [
+            app.blueprints.get(".".join(names[:depth])) for depth in range(1, len(names) + 1)
+        ]
+        yield View(endpoint), [view, view_class, *blueprints]
+        for method in getattr(view_class, "methods", None) or ():
+            handler = getattr(view_class, method.lower(), None)
+            yield View(endpoint, method), [handler]
+            if method == "GET" and not hasattr(view_class, "head"):
+                yield View(endpoint, "HEAD"), [handler]
+
+
+def _fits(endpoint: str, pattern: str) -> bool:
+    if pattern.endswith("*"):
+        return endpoint.startswith(pattern[:-1])
+    return endpoint == pattern
+
+
+def _raw(path: str) -> str:
+    """Return a path as in PATH_INFO: its bytes, each shown as a character."""
+    return path.encode().decode("latin-1")

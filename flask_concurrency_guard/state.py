@@ -1,0 +1,195 @@
+"""What the guard keeps for one app, and how it gets in front of it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING
+from weakref import ref
+
+from . import json
+from .core.decisions import DEFAULT
+from .errors import SetupError
+from .limits import AppLimit
+from .limits import make_limit
+from .limits import make_shedder
+from .matching import Matcher
+from .settings import NamedLimit
+from .settings import Settings
+from .through_flask import FlaskAnswer
+from .wsgi.arrivals import Arrivals
+from .wsgi.display import Display
+from .wsgi.middleware import GuardMiddleware
+from .wsgi.rejections import ProblemAnswer
+from .wsgi.servers import find_server
+from .wsgi.servers import warn_of_unreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterable
+
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIApplication
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+
+    from .core.limiter import Limiter
+    from .extension import ConcurrencyGuard
+
+EXTENSION = "concurrency_guard"
+
+logger = logging.getLogger("flask_concurrency_guard")
+
+
+@dataclass(frozen=True, slots=True)
+class AppState:
+    """What belongs to one app: ``app.extensions["concurrency_guard"]``."""
+
+    guard: ConcurrencyGuard
+    settings: Settings
+    limits: dict[str, AppLimit]
+    """By name; the app's own is the first."""
+    middleware: GuardMiddleware
+    statuses: dict[str, int]
+    """The status of rejections, by the limit's name."""
+
+    @property
+    def limiter(self) -> Limiter:
+        """The limiter that all requests have to pass."""
+        return self.limits[DEFAULT].limiter
+
+    def add(self, app: Flask, named: NamedLimit) -> None:
+        """Add a limit.
+
+        :raises SetupError: it comes too late, or can't be shared here.
+        """
+        if self.middleware.on_first is None:
+            raise SetupError(
+                f"The app '{app.name}' has served requests already, so the limit '{named.name}'"
+                " comes too late. Declare it where the app is set up."
+            )
+        get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
+        limit = self.limits[named.name] = make_limit(app, self.settings, get_app, named)
+        limit.limiter.on_full = lambda: _collect_in_tests(get_app())
+        self.statuses[named.name] = limit.settings.reject_status
+        self.middleware.tell_of(limit.limiter)
+
+    def matcher(self, app: Flask, get_app: Callable[[], Flask]) -> Matcher:
+        """Return what tells which limits a request falls under.
+
+        The narrowest are asked first, and in the same order everywhere.
+        """
+        matcher = Matcher(app, get_app, self.settings.exempt)
+        others = [limit for limit in self.limits.values() if not limit.is_own]
+        for limit in sorted(others, key=lambda limit: limit.width):
+            matcher.add(limit.limiter, limit.match, limit.endpoint)
+        return matcher
+
+    def look_around(self, environ: WSGIEnvironment, matcher: Matcher) -> None:
+        """Adjust to the server that calls the app, and warn of what can't be meant like that."""
+        for name, endpoint in matcher.without_view:
+            logger.warning(
+                "The limit '%s' is for the endpoint '%s', which the app doesn't have.",
+                name,
+                endpoint,
+            )
+        for name in matcher.limits_of_views() - self.limits.keys():
+            logger.warning("There is no limit '%s', which a view has.", name)
+        server = find_server(environ)
+        for limit in self.limits.values():
+            limit.learn_of(server)
+        if server is not None:
+            sheds_by_age = self.middleware.sheds_by_age(environ)
+            unreachable = [
+                limit.limiter
+                for limit in self.limits.values()
+                if not limit.matters_to(server, sheds_by_age=sheds_by_age)
+            ]
+            warn_of_unreachable(unreachable, server)
+        if self.settings.json_backend is not None:
+            json.report_patches()
+
+
+def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
+    """Return what the guard is to keep for an app.
+
+    :raises ConfigurationError: the options are none of the algorithm.
+    :raises SetupError: the processes can't share a limit here.
+    """
+    get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
+    limit = make_limit(app, settings, get_app)
+    limiter, store = limit.limiter, limit.store
+    limiter.on_full = lambda: _collect_in_tests(get_app())
+    wsgi_app: WSGIApplication = app.wsgi_app
+    if getattr(wsgi_app, "__self__", None) is app:
+        wsgi_app = _WeakApplication(app)
+    statuses: dict[str, int] = {}
+    answer = ProblemAnswer(settings.reject_status, statuses)
+    middleware = GuardMiddleware(
+        wsgi_app,
+        limiter,
+        shedder=make_shedder(settings, limiter),
+        arrivals=Arrivals(
+            trust_request_start=settings.trust_request_start,
+            deadline_header=settings.deadline_header,
+        ),
+        headers=settings.headers,
+        answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
+        sender=get_app,
+        display=None if store is None else Display(store, show_query=settings.show_query),
+    )
+
+    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses)
+    looking = Lock()
+
+    def on_first(environ: WSGIEnvironment) -> None:
+        matcher = state.matcher(get_app(), get_app)
+        middleware.match = matcher or None  # Nobody pays for what isn't there.
+        # Several may come first. None of them waits: this lock may be older than a monkeypatch.
+        if looking.acquire(blocking=False):
+            state.look_around(environ, matcher)
+
+    middleware.on_first = on_first
+    return state
+
+
+def attach(app: Flask, state: AppState) -> None:
+    """Put the guard in front of an app."""
+    if state.settings.json_backend is not None:
+        json.install(
+            app,
+            state.settings.json_backend,
+            style=state.settings.json_style,
+            rules=state.settings.json_rules(),
+        )
+    app.extensions[EXTENSION] = state
+    app.wsgi_app = state.middleware  # type: ignore[method-assign]
+
+
+class _WeakApplication:
+    """An app's own `wsgi_app`, without keeping the app alive.
+
+    The app keeps the middleware, which keeps this. A strong reference would close the circle, and
+    an app that nobody needs any more would live until the garbage collector comes by.
+    """
+
+    def __init__(self, app: Flask) -> None:
+        self._get_app = ref(app)
+        self._wsgi_app = type(app).wsgi_app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        app = self._get_app()
+        assert app is not None, "the app is being called, so somebody has it"
+        return self._wsgi_app(app, environ, start_response)
+
+
+def _collect_in_tests(app: Flask) -> None:
+    """Free the leases of responses that a test has dropped.
+
+    The traceback of a 404 or 500 keeps an unread response of Flask's test client alive, lease
+    and all, until the garbage collector runs.
+    """
+    if app.testing:
+        gc.collect()

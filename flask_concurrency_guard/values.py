@@ -1,0 +1,162 @@
+"""What may stand in a setting: each function returns a value as the guard uses it.
+
+They raise `ValueError` for what is none, with the reason where the setting itself doesn't say it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+from typing import Any
+from wsgiref.util import is_hop_by_hop
+
+from .core.cluster.address import Address
+from .core.cluster.address import read_url
+from .tags import DEFAULT_HEADERS
+from .tags import TAGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+BY_STYLE = "style"
+"""The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
+
+
+def from_text(value: Any) -> Any:
+    """Return what a text stands for, as an environment variable gives it."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    try:
+        return json.loads(text)
+    except ValueError:
+        return {"none": None, "true": True, "false": False}.get(text.lower(), text)
+
+
+def _require(holds: bool, why: str = "") -> None:
+    if not holds:
+        raise ValueError(why)
+
+
+def integer(least: int, most: float = math.inf) -> Callable[[Any], int]:
+    def read(value: Any) -> int:
+        _require(isinstance(value, int) and not isinstance(value, bool))
+        _require(least <= value <= most)
+        return int(value)
+
+    return read
+
+
+def optional(read: Callable[[Any], Any], nothing: object = None) -> Callable[[Any], Any]:
+    return lambda value: None if value == nothing else read(value)
+
+
+def one_of(*values: Any) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        _require(value in values and not isinstance(value, bool))
+        return value
+
+    return read
+
+
+def flag_or_style(value: Any) -> bool | str:
+    _require(isinstance(value, bool) or value == BY_STYLE)
+    return bool(value) if value != BY_STYLE else BY_STYLE
+
+
+def bytes_or_style(value: Any) -> int | str:
+    return BY_STYLE if value == BY_STYLE else integer(1)(value)
+
+
+def seconds(value: Any) -> float:
+    _require(isinstance(value, int | float) and not isinstance(value, bool))
+    _require(math.isfinite(value) and value >= 0)
+    return float(value)
+
+
+def positive_seconds(value: Any) -> float:
+    _require(seconds(value) > 0)
+    return float(value)
+
+
+def boolean(value: Any) -> bool:
+    _require(isinstance(value, bool))
+    return bool(value)
+
+
+def request_header(value: Any) -> str:
+    _require(isinstance(value, str) and _HEADER_NAME.fullmatch(value) is not None)
+    # These two have other keys in the WSGI environment, and mean other things.
+    _require(value.lower() not in ("content-length", "content-type"))
+    return str(value)
+
+
+def file_name(value: Any) -> str:
+    _require(isinstance(value, str) and _FILE_NAME.fullmatch(value) is not None)
+    return str(value)
+
+
+def folder(value: Any) -> Path:
+    _require(isinstance(value, str | PathLike))
+    path = Path(value)
+    _require(path.is_absolute(), "it is relative to the folder that a process happens to be in")
+    return path
+
+
+def store_url(value: Any) -> Address:
+    _require(isinstance(value, str))
+    return read_url(value)
+
+
+def paths(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [path.strip() for path in value.split(",") if path.strip()]
+    _require(isinstance(value, list | tuple | set | frozenset))
+    for path in value:
+        _require(isinstance(path, str) and path.startswith("/"), f"{path!r} has no '/' in front")
+        _require("*" not in path[:-1], f"{path!r} has a '*' before its end")
+    return tuple(value)
+
+
+def names(value: Any) -> tuple[str, ...]:
+    """A name, or several; each exact or with a ``*`` at the end."""
+    if isinstance(value, str):
+        value = [value]
+    _require(isinstance(value, list | tuple | set | frozenset))
+    for name in value:
+        _require(isinstance(name, str) and name != "", f"{name!r} is no name")
+        _require("*" not in name[:-1], f"{name!r} has a '*' before its end")
+    return tuple(value)
+
+
+def options(value: Any) -> dict[str, Any]:
+    _require(isinstance(value, dict) and all(isinstance(name, str) for name in value))
+    return dict(value)
+
+
+def headers(value: Any) -> dict[str, str]:
+    if value is False or value is None:
+        return {}
+    if value is True:
+        return dict(DEFAULT_HEADERS)
+    _require(isinstance(value, dict))
+    names = {tag: name for tag, name in value.items() if name not in (None, False)}
+    for tag, name in names.items():
+        _require(tag in TAGS, f"{tag!r} is not a tag")
+        _require(
+            isinstance(name, str)
+            and _HEADER_NAME.fullmatch(name) is not None
+            and not is_hop_by_hop(name)
+            and name.lower() not in _TAKEN_HEADERS,
+            f"{name!r} can't be used as a header name",
+        )
+    _require(len({name.lower() for name in names.values()}) == len(names), "a name is there twice")
+    return names
