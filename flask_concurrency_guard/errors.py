@@ -80,4 +80,4 @@ class ServerBusy(RequestRejected, ServiceUnavailable):
 
 
 class TooManyInFlight(RequestRejected, TooManyRequests):
-    """429: the server is at its limit, and was told to say it so."""
+    """429: the client has too many requests in flight; or the server has, and is to say it so."""

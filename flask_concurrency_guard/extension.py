@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
     from .state import AppState
 
 T = TypeVar("T")
+
+POLL = 0.02
+"""How often to look whether everything has ended, in seconds."""
 
 
 class ConcurrencyGuard:
@@ -236,6 +240,37 @@ class ConcurrencyGuard:
         names = state.limits if name is None else [name]
         for limit in [self._limit(app, name) for name in names]:
             limit.limiter.set_mode(mode)
+
+    def drain(self, timeout: float = 30.0, app: Flask | None = None) -> int:
+        """Admit nobody any more, and wait until what is in flight in this process has ended.
+
+        Who comes from now on is rejected with the reason ``draining``, but for what is exempt. Who
+        waits in a line still has a turn. Call it in a thread of its own, and not where a request is
+        being served, which it would wait for.
+
+        :param timeout: how long to wait, in seconds.
+        :param app: as for `snapshot`.
+        :return: how many requests are left in flight.
+        """
+        state = self._state(app)
+        state.middleware.drain()
+        end = time.monotonic() + timeout
+        # Nothing that is locked: a signal may have come in the middle of anything.
+        while state.limiter.in_flight and time.monotonic() < end:
+            time.sleep(POLL)
+        return state.limiter.in_flight
+
+    def ready(self, *, saturated_for: float | None = None, app: Flask | None = None) -> bool:
+        """Return whether this process is to get requests: for the view that a balancer asks.
+
+        :param saturated_for: after how many seconds in which more were rejected than admitted the
+            answer is no; not given, only after `drain`.
+        :param app: as for `snapshot`.
+        """
+        middleware = self._state(app).middleware
+        if middleware.is_draining:
+            return False
+        return saturated_for is None or middleware.saturated_for() <= saturated_for
 
     def _declare(self, named: NamedLimit) -> None:
         if self._declared.setdefault(named.name, named) != named:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from .core.algorithms.make import make_algorithm
+from .core.clients import ClientLimiter
 from .core.codel import TARGET
 from .core.controller import Controller
 from .core.decisions import DEFAULT
@@ -20,6 +21,7 @@ from .core.tuner import Tuner
 from .errors import ConfigurationError
 from .errors import SetupError
 from .settings import ADAPTIVE
+from .settings import NamedLimit
 from .signals import emit
 from .signals import store_failed
 from .signals import store_recovered
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from .core.host.store import HostStore
     from .core.host.tuner import HostTuner
     from .core.store import Store
-    from .settings import NamedLimit
     from .settings import Settings
     from .wsgi.servers import Server
 
@@ -50,6 +51,8 @@ class AppLimit:
 
     settings: Settings
     limiter: Limiter
+    clients: ClientLimiter | None
+    """Says how many of them one client may have, if anything does."""
     store: Store | None
     """Lends the places, where processes share them."""
     match: tuple[str, ...] = ()
@@ -113,15 +116,33 @@ def make_limit(
     :param get_sender: returns the sender of signals.
     :param named: one for some requests; the app's own, where not given.
     :raises SetupError: the processes can't share it here.
-    :raises ConfigurationError: the options are none of the algorithm.
+    :raises ConfigurationError: the options are none of the algorithm, or clients can't be told
+        apart.
     """
     if named is None:
-        store = make_store(app, settings, get_sender)
-        return AppLimit(settings, make_limiter(settings, store), store)
+        # As a prefix: all paths.
+        named = NamedLimit(DEFAULT, ("*",), (), {"per_key": settings.per_key})
     settings = settings.of_limit(named)
     store = make_store(app, settings, get_sender, named.name)
     limiter = make_limiter(settings, store, named.name)
-    return AppLimit(settings, limiter, store, named.match, named.endpoint)
+    clients = _make_client_limiter(settings, limiter, named)
+    return AppLimit(settings, limiter, clients, store, named.match, named.endpoint)
+
+
+def _make_client_limiter(
+    settings: Settings, limiter: Limiter, named: NamedLimit
+) -> ClientLimiter | None:
+    # Not as the app's own, where it isn't said: the app's own bounds these requests already.
+    most = named.settings.get("per_key")
+    if most is None:
+        return None
+    if settings.key is None:
+        where = "" if named.name == DEFAULT else f", or by 'key' of the limit '{named.name}',"
+        raise ConfigurationError(
+            f"Say by 'CONCURRENCY_GUARD_KEY'{where} what tells one client from another, such as"
+            " 'remote_addr' or 'header:X-Api-Key'."
+        )
+    return ClientLimiter(limiter, most, settings.key)
 
 
 def make_limiter(settings: Settings, store: Store | None, name: str = DEFAULT) -> Limiter:

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
 
+    from .core.clients import ClientLimiter
     from .core.limiter import Limiter
+
+    Named = Limiter | ClientLimiter
 
 T = TypeVar("T")
 
@@ -62,13 +65,13 @@ class Matcher:
         self._rules = [(rule.rule, rule.endpoint) for rule in app.url_map.iter_rules()]
         self._get_app = get_app
         self._exempt = _Rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
-        self._limits: list[tuple[Limiter, _Rule]] = []
+        self._limits: list[tuple[Named, _Rule]] = []
         self._route_below: tuple[str, ...] = ()
-        self.without_view: list[tuple[str, str]] = []
+        self.without_view: set[tuple[str, str]] = set()
         """Limiters and endpoints that they are for, and that the app doesn't have."""
         self._find_prefixes()
 
-    def add(self, limiter: Limiter, paths: Iterable[str], endpoints: Iterable[str]) -> None:
+    def add(self, limiter: Named, paths: Iterable[str], endpoints: Iterable[str]) -> None:
         """Add a limiter, which is asked after those that were added before.
 
         :param paths: as for those that are exempt.
@@ -79,7 +82,7 @@ class Matcher:
             found = {View(endpoint) for endpoint, _ in self._views if _fits(endpoint, pattern)}
             views |= found
             if not found:
-                self.without_view.append((limiter.name, pattern))
+                self.without_view.add((limiter.name, pattern))
         self._limits.append((limiter, _Rule(paths, views)))
         self._find_prefixes()
 
@@ -92,7 +95,7 @@ class Matcher:
         """Whether there is anything to find out."""
         return bool(self._exempt or any(rule for _, rule in self._limits))
 
-    def __call__(self, environ: WSGIEnvironment) -> tuple[Limiter, ...] | None:
+    def __call__(self, environ: WSGIEnvironment) -> tuple[Named, ...] | None:
         """Return the limiters, in the order in which to ask them; None if the request passes."""
         path = environ.get("PATH_INFO", "")
         if self._exempt.has_path(path):

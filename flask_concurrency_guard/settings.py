@@ -29,6 +29,7 @@ from .tags import TAGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Hashable
     from collections.abc import Iterable
     from collections.abc import Mapping
     from collections.abc import MutableMapping
@@ -102,6 +103,8 @@ class Settings:
     serve_gone: bool
     exempt: tuple[str, ...]
     limits: Mapping[str, NamedLimit]
+    key: Callable[[Any], Hashable | None] | None
+    per_key: int | None
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -416,6 +419,24 @@ SETTINGS = (
         _limits,
         "a dictionary of limits such as {'reports': {'limit': 2, 'match': '/reports/*'}}",
         'More limits, for some requests each: `{"reports": {"limit": 2, "match": "/reports/*"}}`.',
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_KEY",
+        None,
+        values.optional(values.client_key),
+        "'remote_addr', a header such as 'header:X-Api-Key', a function of the WSGI environment,"
+        " or None",
+        "What tells one client from another: `remote_addr`, `header:X-Api-Key` for a header of "
+        "that name, or a function that returns it of the WSGI environment.",
+        per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PER_KEY",
+        None,
+        values.optional(values.integer(1)),
+        "a positive integer, or None for no bound",
+        "How many requests of one client may be in flight or wait, in one process; `None` for any.",
+        per_limit=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

@@ -82,14 +82,19 @@ class AppState:
         The narrowest are asked first, and in the same order everywhere.
         """
         matcher = Matcher(app, get_app, self.settings.exempt)
-        others = [limit for limit in self.limits.values() if not limit.is_own]
-        for limit in sorted(others, key=lambda limit: limit.width):
-            matcher.add(limit.limiter, limit.match, limit.endpoint)
+        limits = sorted(self.limits.values(), key=lambda limit: limit.width)
+        # Those that let nobody wait go first.
+        for limit in limits:
+            if limit.clients is not None:
+                matcher.add(limit.clients, limit.match, limit.endpoint)
+        for limit in limits:
+            if not limit.is_own:
+                matcher.add(limit.limiter, limit.match, limit.endpoint)
         return matcher
 
     def look_around(self, environ: WSGIEnvironment, matcher: Matcher) -> None:
         """Adjust to the server that calls the app, and warn of what can't be meant like that."""
-        for name, endpoint in matcher.without_view:
+        for name, endpoint in sorted(matcher.without_view):
             logger.warning(
                 "The limit '%s' is for the endpoint '%s', which the app doesn't have.",
                 name,

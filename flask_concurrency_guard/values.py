@@ -18,9 +18,12 @@ from .core.cluster.address import Address
 from .core.cluster.address import read_url
 from .tags import DEFAULT_HEADERS
 from .tags import TAGS
+from .wsgi.clients import ByHeader
+from .wsgi.clients import by_address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from collections.abc import Hashable
 
 BY_STYLE = "style"
 """The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
@@ -135,6 +138,18 @@ def names(value: Any) -> tuple[str, ...]:
         _require(isinstance(name, str) and name != "", f"{name!r} is no name")
         _require("*" not in name[:-1], f"{name!r} has a '*' before its end")
     return tuple(value)
+
+
+def client_key(value: Any) -> Callable[[Any], Hashable | None]:
+    """What returns of a WSGI environment who the client is."""
+    if callable(value):
+        return value  # type: ignore[no-any-return]
+    _require(isinstance(value, str))
+    if value == "remote_addr":
+        return by_address
+    kind, _, name = value.partition(":")
+    _require(kind == "header")
+    return ByHeader(request_header(name.strip()))
 
 
 def options(value: Any) -> dict[str, Any]:

@@ -52,6 +52,12 @@ class Reason(StrEnum):
     CLIENT_GONE = "client_gone"
     """Its client had left."""
 
+    CLIENT = "client"
+    """Its client had as many in flight as one client may have."""
+
+    DRAINING = "draining"
+    """Nobody is admitted any more, since the process is to end."""
+
 
 _TEXTS = {
     Reason.LIMIT: "The server is busy with other requests.",
@@ -61,6 +67,8 @@ _TEXTS = {
     Reason.TOO_OLD: "The request had waited too long when its turn came.",
     Reason.DEADLINE: "The request had waited for as long as it was to wait at most.",
     Reason.CLIENT_GONE: "The client had left when the request's turn came.",
+    Reason.CLIENT: "The client has sent as many requests at once as it may.",
+    Reason.DRAINING: "The server is about to stop.",
 }
 
 _OF_THIS_KIND = ("other requests", "other requests of this kind")

@@ -5,15 +5,31 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import Protocol
 
 if TYPE_CHECKING:
     from threading import Lock
 
+    from .decisions import Mode
     from .decisions import Rejection
-    from .limiter import Limiter
     from .shedder import Verdict
 
 logger = logging.getLogger(__name__)
+
+
+class Grantor(Protocol):
+    """What has granted leases, and takes them back."""
+
+    name: str
+
+    @property
+    def mode(self) -> Mode: ...
+
+    def release(self, lease: Lease) -> bool: ...
+
+    def withdraw(self, lease: Lease) -> None: ...
+
+    def reclaim(self, lease: Lease) -> None: ...
 
 
 class Lease:
@@ -46,7 +62,7 @@ class Lease:
     #: How long its request may wait in the line. Only set if it has to.
     _verdict: Verdict
 
-    def __init__(self, limiter: Limiter, holder: Any, epoch: int, started: float) -> None:
+    def __init__(self, limiter: Grantor, holder: Any, epoch: int, started: float) -> None:
         self._limiter = limiter
         self._epoch = epoch
         self._released = False
@@ -79,7 +95,7 @@ class Lease:
         self.may_be_dropped = False
 
     @property
-    def limiter(self) -> Limiter:
+    def limiter(self) -> Grantor:
         """The limiter that admitted."""
         return self._limiter
 

@@ -232,6 +232,11 @@ class Limiter:
             self.settle()
         return True
 
+    def reject(self, reason: Reason) -> Rejection:
+        """Return the rejection of one that is not let in for another reason; count it."""
+        with self._holding_lock():
+            return self._reject(reason, 0.0)
+
     def withdraw(self, lease: Lease) -> None:
         """Take `lease` back as if it had never been admitted: its request was rejected after all.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .decisions import Mode
 from .decisions import Rejection
@@ -16,24 +17,33 @@ if TYPE_CHECKING:
     from .limiter import Limiter
 
 
+class Admitting(Protocol):
+    """What has to admit a request."""
+
+    def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection: ...
+
+
 def acquire_all(
-    limiters: Sequence[Limiter], holder: object = None, verdict: Verdict = WELCOME
+    limiters: Sequence[Admitting],
+    last: Limiter,
+    holder: object = None,
+    verdict: Verdict = WELCOME,
 ) -> Lease | Rejection:
     """Return the lease of the last limiter, with the others as its companions; or the rejection.
 
-    :param limiters: in the order in which to take the leases. As long as that is the same one
+    :param limiters: the others, in the order in which to ask them. As long as that is the same one
         everywhere, no two requests wait for each other. The narrowest go first, so that nobody
         who waits holds a place that others need.
+    :param last: is asked after them.
     :param holder: what the leases are for.
     :param verdict: what was found before. What speaks against the request goes to the last limiter.
     """
-    last = limiters[-1]
     if verdict.reason is not None and last.mode is Mode.ENFORCE:
         return last.acquire(holder, verdict)
     taken: list[Lease] = []
     waited = 0.0
     try:
-        for limiter in limiters:
+        for limiter in (*limiters, last):
             lease = limiter.acquire(holder, _after(verdict, waited, limiter is last))
             if isinstance(lease, Rejection):
                 _withdraw(taken)

@@ -28,6 +28,9 @@ class RejectionLog:
 
     interval = 1.0
 
+    many = 0.5
+    """From which share of rejections on it counts as saturated."""
+
     def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
         self.limiter = limiter
         self._clock = clock
@@ -39,6 +42,9 @@ class RejectionLog:
         self._writing = threading.Lock()
         self._next = float("-inf")
         self._logged: Mapping[str, int] = {}
+        self._admitted = 0
+        # Between these two, more were rejected than admitted, all the time.
+        self._saturated_since = self._saturated_until = float("-inf")
         #: Whether there is something that no line tells yet.
         self.pending = False
 
@@ -47,12 +53,19 @@ class RejectionLog:
         self.pending = True
         return self._clock() >= self._next
 
+    def saturated_for(self) -> float:
+        """Return for how many seconds more have been rejected than admitted, until now."""
+        now = self._clock()
+        is_over = now - self._saturated_until > 2 * self.interval
+        return 0.0 if is_over else now - self._saturated_since
+
     def write(self) -> None:
         """Write a line on what was rejected since the last one."""
         if not self._writing.acquire(blocking=False):
             return  # Another thread is at it.
         try:
-            self._next = self._clock() + self.interval
+            now = self._clock()
+            self._next = now + self.interval
             self.pending = False
             snapshot = self.limiter.snapshot()
             new = {
@@ -61,6 +74,7 @@ class RejectionLog:
                 if count > self._logged.get(reason, 0)
             }
             self._logged = snapshot.rejected
+            self._look_back(now, sum(new.values()), snapshot.admitted)
         finally:
             self._writing.release()
         if new:
@@ -73,6 +87,16 @@ class RejectionLog:
                 snapshot.limit,
                 extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
             )
+
+    def _look_back(self, now: float, rejected: int, admitted: int) -> None:
+        came = rejected + admitted - self._admitted
+        self._admitted = admitted
+        if rejected <= self.many * came:
+            self._saturated_until = float("-inf")
+            return
+        if now - self._saturated_until > 2 * self.interval:
+            self._saturated_since = now
+        self._saturated_until = now
 
 
 def _requests(count: int) -> str:

@@ -32,6 +32,7 @@ from .bodies import guard_body
 from .closing import close_soon
 from .drain import drain
 from .drain import has_body
+from .draining import Drain
 from .files import FileWrappers
 from .files import holds_lease
 from .rejections import ProblemAnswer
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
+    from ..core.together import Admitting
     from .display import Display
 
 
@@ -107,12 +109,14 @@ class GuardMiddleware:
         self._tagger = Tagger(headers)
         self._answer = answer or ProblemAnswer()
         self._sender = sender or (lambda: self)
-        self.match: Callable[[WSGIEnvironment], tuple[Limiter, ...] | None] | None = None
+        self.match: Callable[[WSGIEnvironment], tuple[Admitting, ...] | None] | None = None
         """Tells of a WSGI environment which limiters besides that of all must admit its request, in
         the order in which to ask them; None if it always passes."""
         self.on_first: Callable[[WSGIEnvironment], object] | None = None
         """Called at the first request, before anything else. May be called more than once, when
         several come at the same time."""
+        self.is_draining = False
+        """Whether nobody is admitted any more; see `drain`."""
         self._file_wrappers = FileWrappers()
         self._display = display
         self._logs: dict[str, RejectionLog] = {}
@@ -134,7 +138,7 @@ class GuardMiddleware:
             return self._pass(age, environ, start_response)
         verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival)
         if others:
-            lease = acquire_all((*others, limiter), environ, verdict)
+            lease = acquire_all(others, limiter, environ, verdict)
         else:
             lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Rejection):
@@ -153,6 +157,25 @@ class GuardMiddleware:
         }
         limiter.on_queued = self._queued
         limiter.on_turn = self._reconsider
+
+    def saturated_for(self) -> float:
+        """Return for how many seconds more requests have been rejected than admitted, until now."""
+        return self._logs[self.limiter.name].saturated_for()
+
+    def drain(self) -> None:
+        """Admit nobody any more; requests that always pass do so still."""
+        if self.is_draining:
+            return
+        self.is_draining = True
+        if (on_first := self.on_first) is None:
+            self.match = Drain(self.limiter, self.match)
+            return
+
+        def first_drain(environ: WSGIEnvironment) -> None:
+            on_first(environ)
+            self.match = Drain(self.limiter, self.match)
+
+        self.on_first = first_drain
 
     def sheds_by_age(self, environ: WSGIEnvironment) -> bool:
         """Return whether requests that come the way of this one can be rejected by their age."""
@@ -254,8 +277,9 @@ class GuardMiddleware:
                 decided = self._decisions[rejection.limiter][rejection.reason] + SHADOW
         for companion in lease.companions:
             companion.age = age or 0.0
-            if companion.limiter.mode is _SHADOW:
-                companion.limiter.on_release = self._released
+            limiter = self._logs[companion.limiter.name].limiter
+            if limiter.mode is _SHADOW:
+                limiter.on_release = self._released
         return queue_time, decided
 
     def _tell_of_shadows(self, lease: Lease, environ: WSGIEnvironment) -> None:

@@ -71,6 +71,8 @@ class ProblemAnswer:
 
     def status(self, rejection: Rejection) -> int:
         """Return the status of the response to a rejected request."""
+        if rejection.reason is Reason.CLIENT:
+            return 429  # It is the client that has too many.
         return self._statuses.get(rejection.limiter, self._status)
 
     def content(self, rejection: Rejection, environ: WSGIEnvironment) -> Content:

@@ -41,7 +41,7 @@ def test_the_verdict(
     late: str,
 ) -> None:
     verdict = Shedder(max_age=max_age).judge(Arrival(age, patience))
-    assert verdict == (reason, max_wait, late)
+    assert verdict == (reason, max_wait, late, False)
 
 
 def test_who_has_left_is_not_served_whatever_else_is_known() -> None:
@@ -70,7 +70,7 @@ def test_who_may_wait_may_wait_for_a_while(
 ) -> None:
     """Then it is rejected as whoever comes at that age; never is there a wait of no time."""
     shedder = Shedder(max_age=max_age)
-    reason, max_wait, late = verdict = shedder.judge(Arrival(age, patience))
+    reason, max_wait, late, _ = verdict = shedder.judge(Arrival(age, patience))
     assert isinstance(verdict, Verdict)
     if reason is None:
         assert max_wait > 0

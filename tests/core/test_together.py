@@ -37,7 +37,7 @@ def scope(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def both(*limiters: Limiter, verdict: Verdict | None = None) -> Lease:
-    lease = acquire_all(limiters, "holder", verdict or Verdict())
+    lease = acquire_all(limiters[:-1], limiters[-1], "holder", verdict or Verdict())
     assert isinstance(lease, Lease)
     return lease
 
@@ -61,7 +61,7 @@ def test_all_are_taken_and_go_back_with_the_last() -> None:
 def test_none_is_kept_where_one_says_no() -> None:
     narrow, wide = Limiter(2, name="narrow"), Limiter(1, max_wait=0, name="wide")
     held = lease_of(wide)
-    rejection = acquire_all([narrow, wide])
+    rejection = acquire_all([narrow], wide)
     assert isinstance(rejection, Rejection)
     assert (rejection.limiter, rejection.reason) == ("wide", "limit")
     assert numbers(narrow, wide) == [(0, 0), (1, 1)]
@@ -72,7 +72,7 @@ def test_none_is_kept_where_one_says_no() -> None:
 def test_the_wide_one_is_not_asked_where_the_narrow_one_says_no() -> None:
     narrow, wide = Limiter(1, max_wait=0, name="narrow"), Limiter(4, name="wide")
     held = lease_of(narrow)
-    rejection = acquire_all([narrow, wide])
+    rejection = acquire_all([narrow], wide)
     assert isinstance(rejection, Rejection)
     assert rejection.limiter == "narrow"
     assert numbers(wide) == [(0, 0)]
@@ -106,7 +106,7 @@ def test_no_more_is_waited_than_the_verdict_allows_in_all() -> None:
     held, held_wide = lease_of(narrow), lease_of(wide)
     verdict = Verdict(None, 0.2, Reason.DEADLINE)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(acquire_all, (narrow, wide), None, verdict)
+        waiting = pool.submit(acquire_all, [narrow], wide, None, verdict)
         wait_until(lambda: narrow.snapshot().queued == 1)
         held.release()
         rejection = waiting.result(10)
@@ -119,7 +119,7 @@ def test_no_more_is_waited_than_the_verdict_allows_in_all() -> None:
 
 def test_what_speaks_against_a_request_is_said_by_the_last() -> None:
     narrow, wide = Limiter(1, name="narrow"), Limiter(1, name="wide")
-    rejection = acquire_all([narrow, wide], None, Verdict(Reason.OVERLOAD))
+    rejection = acquire_all([narrow], wide, None, Verdict(Reason.OVERLOAD))
     assert isinstance(rejection, Rejection)
     assert (rejection.limiter, rejection.reason) == ("wide", "overload")
     assert numbers(narrow, wide) == [(0, 0), (0, 0)]
@@ -131,7 +131,7 @@ def test_where_the_last_is_in_shadow_mode_the_others_decide() -> None:
     lease = both(narrow, wide, verdict=Verdict(Reason.OVERLOAD))
     assert lease.rejection is not None
     assert (lease.rejection.reason, lease.rejection.enforced) == ("overload", False)
-    rejection = acquire_all([narrow, wide], None, Verdict(Reason.OVERLOAD))
+    rejection = acquire_all([narrow], wide, None, Verdict(Reason.OVERLOAD))
     assert isinstance(rejection, Rejection)
     assert rejection.limiter == "narrow"
     lease.release()
@@ -142,7 +142,7 @@ def test_a_withdrawn_shadow_lease_leaves_the_line() -> None:
     narrow = Limiter(1, max_wait=10, name="narrow", mode="shadow")
     wide = Limiter(1, max_wait=0, name="wide")
     held = lease_of(wide), lease_of(narrow)
-    assert isinstance(acquire_all([narrow, wide]), Rejection)
+    assert isinstance(acquire_all([narrow], wide), Rejection)
     snapshot = narrow.snapshot()
     assert (snapshot.in_flight, snapshot.queued, snapshot.admitted) == (1, 0, 1)
     for lease in held:
@@ -158,7 +158,7 @@ def test_an_exception_in_the_line_leaves_nothing_behind() -> None:
     wide.on_queued = killed
     held = lease_of(wide)
     with pytest.raises(KeyboardInterrupt):
-        acquire_all([narrow, wide])
+        acquire_all([narrow], wide)
     assert numbers(narrow, wide) == [(0, 0), (1, 1)]
     held.release()
 
@@ -189,7 +189,7 @@ def test_many_threads_with_many_limits_never_go_beyond_one_and_never_block_each_
         chance, served = random.Random(seed), 0
         for _ in range(200):
             wanted = [one for one in limiters if chance.random() < 0.6] or limiters[-1:]
-            lease = acquire_all(wanted)
+            lease = acquire_all(wanted[:-1], wanted[-1])
             if isinstance(lease, Rejection):
                 continue
             served += 1
