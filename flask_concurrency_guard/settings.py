@@ -105,6 +105,7 @@ class Settings:
     limits: Mapping[str, NamedLimit]
     key: Callable[[Any], Hashable | None] | None
     per_key: int | None
+    slow_after: float | None
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -437,6 +438,14 @@ SETTINGS = (
         "a positive integer, or None for no bound",
         "How many requests of one client may be in flight or wait, in one process; `None` for any.",
         per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_SLOW_AFTER",
+        None,
+        values.optional(values.positive_seconds),
+        "a positive number of seconds, or None for no watchdog",
+        "After how many seconds a request is logged with what it is at, and again after twice as "
+        "many; `None` for never. With it, a thread looks at the requests in flight.",
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

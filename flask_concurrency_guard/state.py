@@ -16,6 +16,7 @@ from .limits import AppLimit
 from .limits import make_limit
 from .limits import make_shedder
 from .matching import Matcher
+from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
 from .through_flask import FlaskAnswer
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from .core.limiter import Limiter
+    from .core.store import Store
     from .extension import ConcurrencyGuard
+    from .wsgi.middleware import Observer
 
 EXTENSION = "concurrency_guard"
 
@@ -143,7 +146,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         headers=settings.headers,
         answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
-        display=None if store is None else Display(store, show_query=settings.show_query),
+        observers=_make_observers(settings, store),
     )
 
     state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses)
@@ -158,6 +161,15 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
 
     middleware.on_first = on_first
     return state
+
+
+def _make_observers(settings: Settings, store: Store | None) -> list[Observer]:
+    observers: list[Observer] = []
+    if store is not None:
+        observers.append(Display(store, show_query=settings.show_query))
+    if settings.slow_after is not None:
+        observers.append(Watchdog(settings.slow_after))
+    return observers
 
 
 def attach(app: Flask, state: AppState) -> None:

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
     from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from _typeshed import OptExcInfo
     from _typeshed.wsgi import StartResponse
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
     from ..core.together import Admitting
-    from .display import Display
 
 
 logger = logging.getLogger(__name__)
@@ -76,6 +76,16 @@ class Answer(Protocol):
     ) -> Iterable[bytes]: ...
 
 
+class Observer(Protocol):
+    """Somebody who wants to know what is in flight."""
+
+    def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """A request is admitted."""
+
+    def end(self, environ: WSGIEnvironment) -> None:
+        """It has given its lease back."""
+
+
 class GuardMiddleware:
     """Admit to a WSGI app what its limiter allows; tag what it answers.
 
@@ -87,7 +97,7 @@ class GuardMiddleware:
     :param headers: which tag goes into the response header of which name; empty for none.
     :param answer: makes the response to a rejected request; a 503 where not given.
     :param sender: returns the sender of the signals; the middleware itself where not given.
-    :param display: shows what is in flight to other processes.
+    :param observers: are told of each request that is admitted, and of its end.
     """
 
     def __init__(
@@ -100,7 +110,7 @@ class GuardMiddleware:
         headers: Mapping[str, str] = DEFAULT_HEADERS,
         answer: Answer | None = None,
         sender: Callable[[], object] | None = None,
-        display: Display | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         self.app = app
         self.limiter = limiter
@@ -118,11 +128,11 @@ class GuardMiddleware:
         self.is_draining = False
         """Whether nobody is admitted any more; see `drain`."""
         self._file_wrappers = FileWrappers()
-        self._display = display
+        self._observers = tuple(observers)
         self._logs: dict[str, RejectionLog] = {}
         self._decisions: dict[str, dict[Reason, str]] = {}
         self.tell_of(limiter)
-        if display is not None:
+        if self._observers:
             limiter.on_release = self._released
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -217,8 +227,8 @@ class GuardMiddleware:
         )
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
-        if self._display is not None:
-            self._display.begin(environ, lease)
+        for observer in self._observers:
+            observer.begin(environ, lease)
         if request_released.receivers or self.limiter.mode is _SHADOW:
             self.limiter.on_release = self._released
         if decided is not ADMITTED:
@@ -321,8 +331,8 @@ class GuardMiddleware:
         if rejection is not None and rejection.queue_time:
             self._tell(rejection, environ)  # Shadow mode can't know before the end.
         if lease.limiter is self.limiter:
-            if self._display is not None:
-                self._display.end(environ)
+            for observer in self._observers:
+                observer.end(environ)
             if request_released.receivers:
                 emit(request_released, self._sender(), environ=environ, lease=lease)
         log = self._logs[lease.limiter.name]

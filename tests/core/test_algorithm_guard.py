@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 
 import pytest
+from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +164,14 @@ def test_it_says_why() -> None:
 durations = st.floats(0, 20)
 
 
+@example(
+    41,
+    [
+        (0.0, 9.85, 48, False, 51, 0.0),
+        (0.0, 2e-173, 25, False, 53, 0.0),
+        (1.0, 0.0, 0, False, 1, 0.0),
+    ],
+)
 @given(
     st.integers(1, 50),
     st.lists(

@@ -51,6 +51,9 @@ LONGEST_SETTLING = 5.0
 FULL = 0.8
 """Which part of the requests must have found all other places taken, or waited for theirs."""
 
+INSTANT = 1e-9
+"""Less than that no clock tells, in seconds; and nobody has to divide by next to nothing."""
+
 WAITED = 0.005
 """From how many seconds on it was a wait. What is shorter may be the server's own."""
 
@@ -141,8 +144,10 @@ class Guard:
         self, start: float, rtt: float, in_flight: int, dropped: bool = False, waited: float = 0.0
     ) -> int:
         """See `Algorithm.on_sample`."""
-        if not 0 <= rtt < inf:
-            return self.limit
+        if not INSTANT <= rtt < inf:
+            if not 0 <= rtt < inf:
+                return self.limit
+            rtt = INSTANT
         if not dropped:
             self._done += 1
             self._rtt += rtt

@@ -1,0 +1,157 @@
+"""Tell which requests take long, and what they are at."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from typing import TYPE_CHECKING
+from typing import Any
+from weakref import ref
+
+from ..core.fork import reset_after_fork
+from .current import current_environ
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..core.lease import Lease
+
+logger = logging.getLogger("flask_concurrency_guard.watchdog")
+
+LONGEST_PATH = 200
+DEEPEST_STACK = 50
+
+LOOKS = 4
+"""How often to look while a request takes as long as it may."""
+
+
+class Watchdog:
+    """Log each request that takes too long, with its stack, and again when it takes twice as long.
+
+    A thread looks at all that are in flight now and then. It begins with the first request. It
+    ends nobody's work; but it gives the lease back of a request whose thread has ended, since
+    nobody else will.
+
+    :param after: how long a request may take, in seconds.
+    :param clock: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, after: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._after = after
+        self._clock = clock
+        self.after_fork()
+        reset_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's requests, and its thread, which isn't here."""
+        self._watched: dict[int, _Watched] = {}
+        self._thread: threading.Thread | None = None
+
+    def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """Watch a request."""
+        self._watched[id(environ)] = _Watched(environ, lease, self._clock(), self._after)
+        if self._thread is None:
+            self._start()
+
+    def end(self, environ: WSGIEnvironment) -> None:
+        """Watch a request no longer."""
+        self._watched.pop(id(environ), None)
+
+    def look(self) -> None:
+        """Log who takes too long by now."""
+        now = self._clock()
+        for watched in list(self._watched.values()):
+            age = now - watched.began
+            if age >= watched.due:
+                while watched.due <= age:
+                    watched.due *= 2
+                self._tell(watched, age)
+
+    def pause(self) -> float | None:
+        """Return for how long not to look, in seconds; None if another thread does."""
+        is_mine = self._thread is threading.current_thread()
+        return self._after / LOOKS if is_mine else None
+
+    def _start(self) -> None:
+        # Two requests that come first may both do it: then one of the threads ends.
+        name = "flask_concurrency_guard.watchdog"
+        self._thread = thread = threading.Thread(
+            target=_run, args=(ref(self),), name=name, daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:
+            logger.exception("Nobody looks for slow requests: there can be no more threads.")
+
+    def _tell(self, watched: _Watched, age: float) -> None:
+        environ = watched.environ
+        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
+        what = f"{environ['REQUEST_METHOD']} {ascii(path[:LONGEST_PATH])[1:-1]}"
+        frame, is_lost = watched.find_frame()
+        token = current_environ.set(environ)
+        try:
+            if frame is not None:
+                stack = "".join(traceback.format_stack(frame, DEEPEST_STACK)).rstrip()
+                logger.warning("%s has been in flight for %.3g s, and is at:\n%s", what, age, stack)
+            elif is_lost and (lease := watched.lease()) is not None and lease.release():
+                logger.warning(
+                    "%s has been in flight for %.3g s, and its thread has ended: its response was"
+                    " neither read to its end nor closed. Its place is free again.",
+                    what,
+                    age,
+                )
+        finally:
+            current_environ.reset(token)
+
+
+class _Watched:
+    """A request, and who serves it."""
+
+    __slots__ = ("began", "due", "environ", "greenlet", "lease", "thread")
+
+    def __init__(self, environ: WSGIEnvironment, lease: Lease, now: float, after: float) -> None:
+        self.environ = environ
+        self.lease = ref(lease)
+        self.began = now
+        self.due = after
+        # By its number another one could be meant that was started since.
+        self.thread = threading.current_thread()
+        self.greenlet = _current_greenlet()
+
+    def find_frame(self) -> tuple[FrameType | None, bool]:
+        """Return where it is; and whether nobody serves it any more."""
+        if self.greenlet is None:
+            if not self.thread.is_alive():
+                return None, True
+            return sys._current_frames().get(self.thread.ident or 0), False
+        greenlet = self.greenlet()
+        if greenlet is None or greenlet.dead:
+            return None, True
+        return greenlet.gr_frame, False
+
+
+def _current_greenlet() -> Any:
+    # Whoever serves in greenlets has imported it long before.
+    module = sys.modules.get("greenlet")
+    greenlet = None if module is None else module.getcurrent()
+    return None if greenlet is None or greenlet.parent is None else ref(greenlet)
+
+
+def _run(get_watchdog: Callable[[], Watchdog | None]) -> None:
+    # Without keeping it alive: it goes with its app, and then the thread does.
+    while True:
+        watchdog = get_watchdog()
+        pause = None if watchdog is None else watchdog.pause()
+        if watchdog is None or pause is None:
+            return
+        with suppress(Exception):  # Of a log handler, say.
+            watchdog.look()
+        del watchdog
+        time.sleep(pause)

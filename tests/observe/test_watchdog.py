@@ -1,0 +1,186 @@
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any
+from weakref import ref
+
+import pytest
+from core_support import Clock
+from core_support import wait_until
+from flask import Flask
+from support import call
+from support import hello
+from support import hold
+from support import make_app
+
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.observe.logs import TagFilter
+from flask_concurrency_guard.observe.watchdog import Watchdog
+from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
+
+
+def make(after: float = 2.0, app: Any = hello) -> tuple[GuardMiddleware, Watchdog, Clock]:
+    clock = Clock()
+    watchdog = Watchdog(after, clock)
+    watchdog._thread = threading.current_thread()  # It is the test that looks.
+    return GuardMiddleware(app, Limiter(8), observers=[watchdog]), watchdog, clock
+
+
+class Blocked:
+    """A WSGI app whose requests wait, each in a thread of its own."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.inside = threading.Semaphore(0)
+
+    def __call__(self, environ: Any, start_response: Any) -> Any:
+        self.inside.release()
+        self.wait_for_the_gate()
+        return hello(environ, start_response)
+
+    def wait_for_the_gate(self) -> None:
+        self.gate.wait(10)
+
+
+@pytest.fixture
+def blocked() -> Iterator[Blocked]:
+    app = Blocked()
+    yield app
+    app.gate.set()
+
+
+def test_a_slow_request_is_logged_with_its_stack_at_doubling_ages(
+    blocked: Blocked, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard, watchdog, clock = make(2.0, blocked)
+    caplog.handler.addFilter(TagFilter())
+    thread = threading.Thread(target=lambda: call(guard, "/re%0Aport?secret=1").read())
+    thread.start()
+    assert blocked.inside.acquire(timeout=10)
+    ages = []
+    for seconds in (0, 1, 1.9, 2, 3.9, 4, 7, 9, 31, 33):
+        clock.now = 100 + seconds
+        before = len(caplog.records)
+        watchdog.look()
+        ages += [seconds] * (len(caplog.records) - before)
+    assert ages == [2, 4, 9, 31, 33]
+    first = caplog.records[0]
+    assert first.levelname == "WARNING"
+    assert first.thread_id == thread.native_id  # type: ignore[attr-defined]
+    lines = first.getMessage().splitlines()
+    assert lines[0] == "GET /re\\nport has been in flight for 2 s, and is at:"
+    assert any("in wait_for_the_gate" in line for line in lines)
+    blocked.gate.set()
+    thread.join(10)
+    clock.now += 1000
+    watchdog.look()
+    assert len(caplog.records) == len(ages)
+    assert watchdog._watched == {}
+
+
+def test_a_response_that_nobody_closes_gives_its_place_back(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard, watchdog, clock = make()
+    kept: list[Any] = []
+    thread = threading.Thread(target=lambda: kept.append(call(guard, "/lost")))
+    thread.start()
+    thread.join(10)
+    assert guard.limiter.in_flight == 1
+    clock.now += 2
+    watchdog.look()
+    assert guard.limiter.in_flight == 0
+    assert caplog.messages == [
+        "GET /lost has been in flight for 2 s, and its thread has ended: its response was neither"
+        " read to its end nor closed. Its place is free again."
+    ]
+    assert watchdog._watched == {}
+    kept.pop().close()
+    assert guard.limiter.in_flight == 0
+
+
+def test_what_is_dropped_is_not_watched_any_more() -> None:
+    guard, watchdog, _ = make()
+    call(guard)
+    gc.collect()
+    guard.snapshot()
+    assert watchdog._watched == {}
+
+
+def test_a_thread_looks_while_there_is_an_app(
+    blocked: Blocked, caplog: pytest.LogCaptureFixture
+) -> None:
+    watchdogs = [Watchdog(0.01)]
+    guards = [GuardMiddleware(blocked, Limiter(8), observers=watchdogs)]
+    assert watchdogs[0]._thread is None
+    thread = threading.Thread(target=lambda: call(guards[0]).read())
+    thread.start()
+    wait_until(lambda: len(caplog.records) >= 2)
+    looking = watchdogs[0]._thread
+    assert looking is not None
+    assert looking.daemon
+    blocked.gate.set()
+    thread.join(10)
+    gone = ref(watchdogs[0])
+    watchdogs.clear()
+    guards.clear()
+    gc.collect()
+    looking.join(10)
+    assert not looking.is_alive()
+    assert gone() is None
+
+
+def test_of_two_threads_one_ends() -> None:
+    watchdog = Watchdog(0.01)
+    watchdog._start()
+    first = watchdog._thread
+    watchdog._start()
+    assert first is not None
+    first.join(10)
+    assert not first.is_alive()
+    assert watchdog._thread is not None
+    assert watchdog._thread.is_alive()
+
+
+def test_where_there_can_be_no_thread_requests_are_served(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    guard = GuardMiddleware(hello, Limiter(8), observers=[Watchdog(1.0)])
+    assert call(guard).read() == call(guard).read() == b"hello"
+    assert caplog.messages == ["Nobody looks for slow requests: there can be no more threads."]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_watches_its_own() -> None:
+    guard, watchdog, _ = make()
+    held = call(guard)
+    child = os.fork()
+    if not child:
+        os._exit(int(bool(watchdog._watched) or watchdog._thread is not None))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(watchdog._watched) == 1
+    held.close()
+
+
+def test_it_is_a_setting(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = make_app(slow_after=0.01)
+    with hold(app, "/slow"), caplog.at_level(logging.WARNING):
+        wait_until(lambda: bool(caplog.records))
+    assert caplog.messages[0].startswith("GET /slow has been in flight for 0.01")
+
+
+def test_there_is_no_thread_without_the_setting() -> None:
+    before = threading.active_count()
+    app: Flask = make_app()[0]
+    with hold(app):
+        assert threading.active_count() == before
+    assert app.extensions["concurrency_guard"].middleware._observers == ()
