@@ -270,7 +270,7 @@ class ConcurrencyGuard:
         middleware = self._state(app).middleware
         if middleware.is_draining:
             return False
-        return saturated_for is None or middleware.saturated_for() <= saturated_for
+        return saturated_for is None or middleware.reporter.saturated_for() <= saturated_for
 
     def _declare(self, named: NamedLimit) -> None:
         if self._declared.setdefault(named.name, named) != named:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .core.limiter import Limiter
     from .core.store import Store
     from .extension import ConcurrencyGuard
-    from .wsgi.middleware import Observer
+    from .wsgi.reporter import Observer
 
 EXTENSION = "concurrency_guard"
 
@@ -77,7 +77,7 @@ class AppState:
         limit = self.limits[named.name] = make_limit(app, self.settings, get_app, named)
         limit.limiter.on_full = lambda: _collect_in_tests(get_app())
         self.statuses[named.name] = limit.settings.reject_status
-        self.middleware.tell_of(limit.limiter)
+        self.middleware.add(limit.limiter)
 
     def matcher(self, app: Flask, get_app: Callable[[], Flask]) -> Matcher:
         """Return what tells which limits a request falls under.

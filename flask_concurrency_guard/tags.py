@@ -26,6 +26,9 @@ SHADOW = "; mode=shadow"
 """What is decided on a request: it is admitted, or exempt; or it says why it was rejected, with the
 last one behind that if it was admitted all the same."""
 
+STATUS_KEY = PREFIX + "status"
+"""Where observers find the status of the response in the WSGI environment, as three digits."""
+
 DEFAULT_HEADERS = {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
 
 

@@ -72,7 +72,7 @@ def test_limits_for_some_requests_are_not_asked() -> None:
 
 def test_it_is_not_ready_while_more_are_rejected_than_admitted() -> None:
     app, guard = make_app(limit=1, max_wait=0)
-    log = app.extensions["concurrency_guard"].middleware._logs["default"]
+    log = app.extensions["concurrency_guard"].middleware.reporter._logs["default"]
     now = 0.0
     log._clock = lambda: now
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from _typeshed.wsgi import WSGIEnvironment
 
+    from ..core.decisions import Rejection
     from ..core.lease import Lease
 
 logger = logging.getLogger("flask_concurrency_guard.watchdog")
@@ -43,6 +44,8 @@ class Watchdog:
     :param clock: a monotonic clock, in seconds.
     """
 
+    sees_exempt = False
+
     def __init__(self, after: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._after = after
         self._clock = clock
@@ -60,9 +63,12 @@ class Watchdog:
         if self._thread is None:
             self._start()
 
-    def end(self, environ: WSGIEnvironment) -> None:
+    def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Watch a request no longer."""
         self._watched.pop(id(environ), None)
+
+    def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """Do nothing: it is not in flight."""
 
     def look(self) -> None:
         """Log who takes too long by now."""

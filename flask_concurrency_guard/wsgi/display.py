@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+    from ..core.decisions import Rejection
     from ..core.lease import Lease
     from ..core.store import Store
 
@@ -20,6 +21,8 @@ class Display:
     :param store: has the scoreboard, or none.
     :param show_query: whether query strings may be seen.
     """
+
+    sees_exempt = False
 
     def __init__(self, store: Store, *, show_query: bool = False) -> None:
         self._store = store
@@ -39,9 +42,12 @@ class Display:
         if row is not None:
             environ[_ROW] = scoreboard, row
 
-    def end(self, environ: WSGIEnvironment) -> None:
+    def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Show a request no longer."""
         shown = environ.pop(_ROW, None)
         if shown is not None:
             scoreboard, row = shown
             scoreboard.end(row)
+
+    def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """Do nothing: it is not in flight."""

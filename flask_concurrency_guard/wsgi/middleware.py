@@ -16,16 +16,11 @@ from ..core.shedder import Shedder
 from ..core.together import acquire_all
 from ..observe.current import current_environ
 from ..observe.current import leave
-from ..observe.rejections import RejectionLog
-from ..signals import emit
 from ..signals import request_admitted
-from ..signals import request_queued
-from ..signals import request_rejected
 from ..signals import request_released
 from ..tags import ADMITTED
 from ..tags import DEFAULT_HEADERS
 from ..tags import EXEMPT
-from ..tags import SHADOW
 from .arrivals import UNKNOWN
 from .arrivals import Arrivals
 from .bodies import guard_body
@@ -36,6 +31,9 @@ from .draining import Drain
 from .files import FileWrappers
 from .files import holds_lease
 from .rejections import ProblemAnswer
+from .reporter import Exempt
+from .reporter import Reporter
+from .reporter import noted
 from .tags import Tagger
 
 if TYPE_CHECKING:
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
     from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
     from ..core.together import Admitting
+    from .reporter import Observer
 
 
 logger = logging.getLogger(__name__)
@@ -76,16 +75,6 @@ class Answer(Protocol):
     ) -> Iterable[bytes]: ...
 
 
-class Observer(Protocol):
-    """Somebody who wants to know what is in flight."""
-
-    def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
-        """A request is admitted."""
-
-    def end(self, environ: WSGIEnvironment) -> None:
-        """It has given its lease back."""
-
-
 class GuardMiddleware:
     """Admit to a WSGI app what its limiter allows; tag what it answers.
 
@@ -97,7 +86,7 @@ class GuardMiddleware:
     :param headers: which tag goes into the response header of which name; empty for none.
     :param answer: makes the response to a rejected request; a 503 where not given.
     :param sender: returns the sender of the signals; the middleware itself where not given.
-    :param observers: are told of each request that is admitted, and of its end.
+    :param observers: are told of each request, see `Observer`.
     """
 
     def __init__(
@@ -118,7 +107,6 @@ class GuardMiddleware:
         self._arrivals = arrivals or Arrivals()
         self._tagger = Tagger(headers)
         self._answer = answer or ProblemAnswer()
-        self._sender = sender or (lambda: self)
         self.match: Callable[[WSGIEnvironment], tuple[Admitting, ...] | None] | None = None
         """Tells of a WSGI environment which limiters besides that of all must admit its request, in
         the order in which to ask them; None if it always passes."""
@@ -127,13 +115,12 @@ class GuardMiddleware:
         several come at the same time."""
         self.is_draining = False
         """Whether nobody is admitted any more; see `drain`."""
+        self.reporter = Reporter(limiter, sender or (lambda: self), observers)
+        """Tells what becomes of requests."""
+        self._exempt = Exempt(limiter, observers)
+        self._observers = self.reporter.observers
         self._file_wrappers = FileWrappers()
-        self._observers = tuple(observers)
-        self._logs: dict[str, RejectionLog] = {}
-        self._decisions: dict[str, dict[Reason, str]] = {}
-        self.tell_of(limiter)
-        if self._observers:
-            limiter.on_release = self._released
+        limiter.on_turn = self._reconsider
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         limiter = self.limiter
@@ -159,18 +146,10 @@ class GuardMiddleware:
             lease.release()
             raise
 
-    def tell_of(self, limiter: Limiter) -> None:
-        """Tell what becomes of the requests that a limiter decides on."""
-        self._logs[limiter.name] = RejectionLog(limiter)
-        self._decisions[limiter.name] = {
-            reason: f"rejected; limit={limiter.name}; reason={reason}" for reason in Reason
-        }
-        limiter.on_queued = self._queued
+    def add(self, limiter: Limiter) -> None:
+        """Serve a limiter that `match` may return as well."""
         limiter.on_turn = self._reconsider
-
-    def saturated_for(self) -> float:
-        """Return for how many seconds more requests have been rejected than admitted, until now."""
-        return self._logs[self.limiter.name].saturated_for()
+        self.reporter.add(limiter)
 
     def drain(self) -> None:
         """Admit nobody any more; requests that always pass do so still."""
@@ -201,7 +180,7 @@ class GuardMiddleware:
         )
 
     def _is_off(self) -> bool:
-        return all(log.limiter.mode is _OFF for log in self._logs.values())
+        return all(limiter.mode is _OFF for limiter in self.reporter.limiters())
 
     def _begin(
         self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment
@@ -221,27 +200,50 @@ class GuardMiddleware:
     ) -> Iterable[bytes]:
         queue_time, decided = lease.queue_time, ADMITTED
         if lease.companions or lease.rejection is not None:
-            queue_time, decided = self._look_at_all(lease, age)
-        tags = self._tagger.tag(
-            environ, lease.in_flight, self.limiter.limit, queue_time, age, decided
-        )
-        if request_admitted.receivers:
-            emit(request_admitted, self._sender(), environ=environ, lease=lease)
-        for observer in self._observers:
-            observer.begin(environ, lease)
-        if request_released.receivers or self.limiter.mode is _SHADOW:
-            self.limiter.on_release = self._released
-        if decided is not ADMITTED:
-            self._tell_of_shadows(lease, environ)
+            queue_time, decided = self.reporter.look_at_all(lease, age or 0.0)
+        limiter = self.limiter
+        tags = self._tagger.tag(environ, lease.in_flight, limiter.limit, queue_time, age, decided)
+        if (
+            self._observers
+            or limiter.mode is _SHADOW
+            or decided is not ADMITTED
+            or request_admitted.receivers
+            or request_released.receivers
+        ):
+            self.reporter.admitted(environ, lease, decided)
+        watched = None
+        if limiter.tuner is not None or lease.companions:
+            watched, lease.age = lease, age or 0.0
+        return self._serve(lease, environ, tagged(start_response, tags, watched))
+
+    def _pass(
+        self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let an exempt request through, without a lease."""
+        limiter = self.limiter
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age, EXEMPT)
+        start_response = tagged(start_response, tags)
+        if not self._exempt:
+            return serve_unleased(self.app, environ, start_response)
+        lease = self._exempt.acquire(environ)
+        try:
+            return self._serve(lease, environ, start_response)
+        except BaseException:
+            lease.release()
+            raise
+
+    def _serve(
+        self, lease: Lease, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Call the app, and return its body so that the end of that gives `lease` back."""
         wrapper = environ.get("wsgi.file_wrapper")
         if wrapper is not None:
             self._file_wrappers.guard(environ, wrapper, lease)
-        watched = None
-        if self.limiter.tuner is not None or lease.companions:
-            watched, lease.age = lease, age or 0.0
+        if self._observers:
+            start_response = noted(start_response, environ)
         token = current_environ.set(environ)
         try:
-            body = self.app(environ, tagged(start_response, tags, watched))
+            body = self.app(environ, start_response)
             if wrapper is None or not holds_lease(body, environ):
                 return guard_body(body, lease, token)
         except BaseException:
@@ -250,14 +252,6 @@ class GuardMiddleware:
         leave(token)
         return body
 
-    def _pass(
-        self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Let an exempt request through, without a lease."""
-        limiter = self.limiter
-        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age, EXEMPT)
-        return serve_unleased(self.app, environ, tagged(start_response, tags))
-
     def _reject(
         self,
         rejection: Rejection,
@@ -265,56 +259,21 @@ class GuardMiddleware:
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
-        limiter = self.limiter
-        decided = self._decisions[rejection.limiter][rejection.reason]
+        limiter, reporter = self.limiter, self.reporter
+        decided = reporter.decision(rejection)
         tags = self._tagger.tag(
             environ, limiter.in_flight, limiter.limit, rejection.queue_time, age, decided
         )
-        self._tell(rejection, environ)
+        reporter.rejected(environ, rejection)
         if not has_body(environ):
             close_soon(environ)
         elif rejection.reason is not Reason.CLIENT_GONE:
             drain(environ)
-        return self._answer(rejection, environ, start_response, tags)
-
-    def _look_at_all(self, lease: Lease, age: float | None) -> tuple[float, str]:
-        """Return how long a request waited in all lines, in seconds, and what was decided on it."""
-        queue_time, decided = 0.0, ADMITTED
-        for one in (*lease.companions, lease):
-            queue_time += one.queue_time
-            rejection = one.rejection
-            if rejection is not None and not rejection.queue_time and decided is ADMITTED:
-                decided = self._decisions[rejection.limiter][rejection.reason] + SHADOW
-        for companion in lease.companions:
-            companion.age = age or 0.0
-            limiter = self._logs[companion.limiter.name].limiter
-            if limiter.mode is _SHADOW:
-                limiter.on_release = self._released
-        return queue_time, decided
-
-    def _tell_of_shadows(self, lease: Lease, environ: WSGIEnvironment) -> None:
-        """Tell of each limiter that would have rejected the request at once."""
-        for one in (*lease.companions, lease):
-            if one.rejection is not None and not one.rejection.queue_time:
-                self._tell(one.rejection, environ)
-
-    def _tell(self, rejection: Rejection, environ: WSGIEnvironment) -> None:
-        log = self._logs[rejection.limiter]
-        # Set when there is something to tell at a release; nobody else pays for the call.
-        log.limiter.on_release = self._released
-        if not log.due() and not request_rejected.receivers:
-            return
-        token = current_environ.set(environ)
-        try:
-            if log.due():
-                log.write()
-            emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
-        finally:
-            current_environ.reset(token)
-
-    def _queued(self, lease: Lease) -> None:
-        if request_queued.receivers and lease.holder is not None:
-            emit(request_queued, self._sender(), environ=lease.holder, lease=lease)
+        if not self._observers:
+            return self._answer(rejection, environ, start_response, tags)
+        body = self._answer(rejection, environ, noted(start_response, environ), tags)
+        reporter.answered(environ, rejection)
+        return body
 
     def _reconsider(self, lease: Lease) -> Reason | None:
         """Return why not to admit a request whose turn it is, after a wait in the line."""
@@ -322,22 +281,6 @@ class GuardMiddleware:
             return None
         has_left = self._arrivals.has_left(lease.holder, lease.queue_time)
         return Reason.CLIENT_GONE if has_left else None
-
-    def _released(self, lease: Lease) -> None:
-        environ = lease.holder
-        if environ is None:
-            return  # It was no request that held it.
-        rejection = lease.rejection
-        if rejection is not None and rejection.queue_time:
-            self._tell(rejection, environ)  # Shadow mode can't know before the end.
-        if lease.limiter is self.limiter:
-            for observer in self._observers:
-                observer.end(environ)
-            if request_released.receivers:
-                emit(request_released, self._sender(), environ=environ, lease=lease)
-        log = self._logs[lease.limiter.name]
-        if log.pending and log.due():
-            log.write()
 
 
 def serve_unleased(

@@ -379,7 +379,7 @@ def test_rejections_not_logged_yet_are_logged_at_a_release(
 ) -> None:
     guard = guarded(hello)
     now = 0.0
-    guard._logs["default"]._clock = lambda: now
+    guard.reporter._logs["default"]._clock = lambda: now
     held = call(guard)
     for _ in range(5):
         call(guard)

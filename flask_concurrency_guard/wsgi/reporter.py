@@ -1,0 +1,245 @@
+"""Tell signals, logs and observers what becomes of requests."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+from typing import Any
+from typing import Protocol
+
+from ..core.decisions import Mode
+from ..core.decisions import Reason
+from ..core.lease import Lease
+from ..observe.current import current_environ
+from ..observe.rejections import RejectionLog
+from ..signals import emit
+from ..signals import request_admitted
+from ..signals import request_queued
+from ..signals import request_rejected
+from ..signals import request_released
+from ..tags import ADMITTED
+from ..tags import EXEMPT
+from ..tags import SHADOW
+from ..tags import STATUS_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Sequence
+
+    from _typeshed import OptExcInfo
+    from _typeshed.wsgi import StartResponse
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..core.decisions import Rejection
+    from ..core.limiter import Limiter
+
+logger = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Somebody who wants to know what becomes of each request.
+
+    By the time of a call the request's tags are in its environment, and from the beginning of the
+    response on its status is as well.
+    """
+
+    @property
+    def sees_exempt(self) -> bool:
+        """Whether it is told of exempt requests, which have a lease that counts nowhere."""
+
+    def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """A request is admitted."""
+
+    def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """It has given its lease back, and held it for `lease.held` seconds."""
+
+    def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """A request was rejected and has its answer; or would have been, in shadow mode."""
+
+
+class Reporter:
+    """Tells what becomes of the requests that some limiters decide on.
+
+    :param limiter: the one that all requests have to pass.
+    :param sender: returns the sender of the signals.
+    :param observers: are told of each request. One that raises is logged, and the request goes on.
+    """
+
+    def __init__(
+        self, limiter: Limiter, sender: Callable[[], object], observers: Sequence[Observer]
+    ) -> None:
+        self._limiter = limiter
+        self._sender = sender
+        self.observers = tuple(observers)
+        self._logs: dict[str, RejectionLog] = {}
+        self._decisions: dict[str, dict[Reason, str]] = {}
+        self.add(limiter)
+        if observers:
+            limiter.on_release = self.released
+
+    def add(self, limiter: Limiter) -> None:
+        """Tell of a limiter as well."""
+        self._logs[limiter.name] = RejectionLog(limiter)
+        self._decisions[limiter.name] = {
+            reason: f"rejected; limit={limiter.name}; reason={reason}" for reason in Reason
+        }
+        limiter.on_queued = self.queued
+
+    def limiters(self) -> list[Limiter]:
+        """Return all limiters that there are."""
+        return [log.limiter for log in self._logs.values()]
+
+    def saturated_for(self) -> float:
+        """Return for how many seconds more requests have been rejected than admitted, until now."""
+        return self._logs[self._limiter.name].saturated_for()
+
+    def decision(self, rejection: Rejection) -> str:
+        """Return the tag of a request that was rejected."""
+        return self._decisions[rejection.limiter][rejection.reason]
+
+    def look_at_all(self, lease: Lease, age: float) -> tuple[float, str]:
+        """Return how long a request waited in all lines, in seconds, and what was decided on it."""
+        queue_time, decided = 0.0, ADMITTED
+        for one in (*lease.companions, lease):
+            queue_time += one.queue_time
+            rejection = _at_once(one)
+            if rejection is not None and decided is ADMITTED:
+                decided = self.decision(rejection) + SHADOW
+        for companion in lease.companions:
+            companion.age = age
+            limiter = self._logs[companion.limiter.name].limiter
+            if limiter.mode is Mode.SHADOW:
+                limiter.on_release = self.released
+        return queue_time, decided
+
+    def admitted(self, environ: WSGIEnvironment, lease: Lease, decided: str) -> None:
+        """Tell of a request that has a lease, and see to it that its end will be told."""
+        if request_admitted.receivers:
+            emit(request_admitted, self._sender(), environ=environ, lease=lease)
+        for observer in self.observers:
+            _call(observer.begin, environ, lease)
+        self._limiter.on_release = self.released
+        if decided is ADMITTED:
+            return
+        for one in (*lease.companions, lease):
+            rejection = _at_once(one)
+            if rejection is not None:
+                self.rejected(environ, rejection)
+
+    def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """Tell of a request that was rejected, or would have been."""
+        log = self._logs[rejection.limiter]
+        # Set when there is something to tell at a release; nobody else pays for the call.
+        log.limiter.on_release = self.released
+        if not rejection.enforced:
+            self.answered(environ, rejection)
+        if not log.due() and not request_rejected.receivers:
+            return
+        token = current_environ.set(environ)
+        try:
+            if log.due():
+                log.write()
+            emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
+        finally:
+            current_environ.reset(token)
+
+    def answered(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """Tell the observers of a request that was rejected, or would have been."""
+        for observer in self.observers:
+            _call(observer.rejected, environ, rejection)
+
+    def queued(self, lease: Lease) -> None:
+        """Tell of a request that begins to wait."""
+        if request_queued.receivers and lease.holder is not None:
+            emit(request_queued, self._sender(), environ=lease.holder, lease=lease)
+
+    def released(self, lease: Lease) -> None:
+        """Tell of a request that has given a lease back."""
+        environ = lease.holder
+        if environ is None:
+            return  # It was no request that held it.
+        rejection = lease.rejection
+        if rejection is not None and rejection.queue_time:
+            self.rejected(environ, rejection)  # Shadow mode can't know before the end.
+        if lease.limiter is self._limiter:
+            for observer in self.observers:
+                _call(observer.end, environ, lease)
+            if request_released.receivers:
+                emit(request_released, self._sender(), environ=environ, lease=lease)
+        log = self._logs[lease.limiter.name]
+        if log.pending and log.due():
+            log.write()
+
+
+class Exempt:
+    """Grants leases that count nowhere, so that observers hear of exempt requests.
+
+    :param limiter: which those requests need not pass.
+    :param observers: those of the limiter's. Only some want to hear of that.
+    """
+
+    mode = Mode.OFF
+    name = EXEMPT
+
+    def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
+        self._limiter = limiter
+        self._observers = [observer for observer in observers if observer.sees_exempt]
+
+    def __bool__(self) -> bool:
+        """Whether anybody wants to hear of it."""
+        return bool(self._observers)
+
+    def acquire(self, environ: WSGIEnvironment) -> Lease:
+        """Return a lease, and tell of it."""
+        lease = Lease(self, environ, 0, time.monotonic())
+        lease.may_be_dropped = True
+        lease.in_flight = self._limiter.in_flight
+        for observer in self._observers:
+            _call(observer.begin, environ, lease)
+        return lease
+
+    def release(self, lease: Lease) -> bool:
+        """Take `lease` back. Return whether this call did it."""
+        if lease._released:
+            return False
+        lease._released = True
+        lease.held = time.monotonic() - lease.started
+        for observer in self._observers:
+            _call(observer.end, lease.holder, lease)
+        return True
+
+    def withdraw(self, lease: Lease) -> None:
+        """Take `lease` back."""
+        self.release(lease)
+
+    def reclaim(self, lease: Lease) -> None:
+        """Take back a lease that is being collected."""
+        self.release(lease)
+
+
+def noted(start_response: StartResponse, environ: WSGIEnvironment) -> StartResponse:
+    """Return `start_response` so that it puts the status into `environ`, for observers."""
+
+    def noting_start_response(
+        status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
+    ) -> Callable[[bytes], object]:
+        environ[STATUS_KEY] = status[:3]
+        if exc_info is None:
+            return start_response(status, headers)
+        return start_response(status, headers, exc_info)
+
+    return noting_start_response
+
+
+def _at_once(lease: Lease) -> Rejection | None:
+    """Return how a request would have been rejected when it came, where that wasn't enforced."""
+    rejection = lease.rejection
+    return None if rejection is None or rejection.queue_time else rejection
+
+
+def _call(tell: Callable[[WSGIEnvironment, Any], None], environ: Any, what: Any) -> None:
+    try:
+        tell(environ, what)
+    except Exception:
+        logger.exception("What observes requests has failed; going on.")
