@@ -19,6 +19,8 @@ from .matching import Matcher
 from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
+from .status import Status
+from .status import make_status
 from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
 from .wsgi.display import Display
@@ -57,6 +59,8 @@ class AppState:
     middleware: GuardMiddleware
     statuses: dict[str, int]
     """The status of rejections, by the limit's name."""
+    status: Status | None
+    """What the workers are doing, if they tell."""
 
     @property
     def limiter(self) -> Limiter:
@@ -135,6 +139,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         wsgi_app = _WeakApplication(app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)
+    status = make_status(app, settings)
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
@@ -146,10 +151,12 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         headers=settings.headers,
         answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
-        observers=_make_observers(settings, store),
+        observers=_make_observers(settings, store, status),
     )
 
-    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses)
+    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, status)
+    if status is not None:
+        status.connect(middleware, state.limits)
     looking = Lock()
 
     def on_first(environ: WSGIEnvironment) -> None:
@@ -158,13 +165,17 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if looking.acquire(blocking=False):
             state.look_around(environ, matcher)
+            if status is not None:
+                status.begin(environ)
 
     middleware.on_first = on_first
     return state
 
 
-def _make_observers(settings: Settings, store: Store | None) -> list[Observer]:
-    observers: list[Observer] = []
+def _make_observers(
+    settings: Settings, store: Store | None, status: Status | None
+) -> list[Observer]:
+    observers: list[Observer] = [] if status is None else [status.publisher]
     if store is not None:
         observers.append(Display(store, show_query=settings.show_query))
     if settings.slow_after is not None:

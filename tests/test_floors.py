@@ -29,7 +29,7 @@ def floor(*modules: str, forbidden: str = "") -> Floor:
 # use wsgi/, any Python program core/. The errors are HTTP's and tell of a core Rejection, so core,
 # which knows no HTTP, can't lie above them.
 FLOORS = (
-    floor("testing"),
+    floor("testing", "cli"),
     floor(
         "__init__",
         "extension",
@@ -38,6 +38,7 @@ FLOORS = (
         "values",
         "limits",
         "matching",
+        "status",
         "through_flask",
     ),
     floor("json"),
