@@ -20,6 +20,7 @@ from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
 from .status import Status
+from .status import add_page
 from .status import make_status
 from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
@@ -192,6 +193,8 @@ def attach(app: Flask, state: AppState) -> None:
             style=state.settings.json_style,
             rules=state.settings.json_rules(),
         )
+    if state.status is not None:
+        add_page(app, state.status, state.settings)
     app.extensions[EXTENSION] = state
     app.wsgi_app = state.middleware  # type: ignore[method-assign]
 

@@ -41,7 +41,7 @@ FLOORS = (
         "status",
         "through_flask",
     ),
-    floor("json"),
+    floor("json", "web"),
     floor("wsgi", forbidden="flask"),
     floor("observe", forbidden="flask"),
     floor("errors", forbidden="flask"),

@@ -6,6 +6,7 @@ from collections import Counter
 from collections import defaultdict
 from dataclasses import asdict
 from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -143,27 +144,43 @@ def recent_rates(workers: Iterable[Worker], now: float) -> Rates:
     samples = [
         sample
         for worker in workers
-        for sample in worker.history
+        for sample in worker.history[-2 * RECENT :]
         if end - RECENT <= sample.step < end
     ]
     return rates(samples, RECENT * STEP)
 
 
-def points(workers: Iterable[Worker], now: float) -> list[Point]:
-    """Return what all workers did in each step of the last minutes, those included that are gone.
+class Points:
+    """What all workers did in each step of the last minutes.
 
-    It begins with the first of which anything is known.
+    It keeps what it has reckoned: only the last steps are new each time.
     """
-    end = _end(now)
-    by_step: defaultdict[int, list[Sample]] = defaultdict(list)
-    shared = True
-    for worker in workers:
-        shared = shared and worker.own.scope != "process"
-        for sample in worker.history:
-            if end - KEPT <= sample.step < end:
-                by_step[sample.step].append(sample)
-    first = min(by_step, default=end)
-    return [_point(step, by_step[step], shared) for step in range(first, end)]
+
+    def __init__(self) -> None:
+        # With how many workers had told of a step by then.
+        self._known: dict[int, tuple[int, Point]] = {}
+
+    def of(self, workers: Iterable[Worker], now: float) -> list[Point]:
+        """Return it, with those workers included that are gone.
+
+        It begins with the first step of which anything is known.
+        """
+        end = _end(now)
+        by_step: defaultdict[int, list[Sample]] = defaultdict(list)
+        shared = True
+        for worker in workers:
+            shared = shared and worker.own.scope != "process"
+            for sample in worker.history:
+                if end - KEPT <= sample.step < end:
+                    by_step[sample.step].append(sample)
+        known, self._known = self._known, {}
+        for step in range(min(by_step, default=end), end):
+            count = len(by_step[step])
+            point = known.get(step)
+            if point is None or point[0] != count:
+                point = count, _point(step, by_step[step], shared)
+            self._known[step] = point
+        return [point for _, point in self._known.values()]
 
 
 def _point(step: int, samples: Sequence[Sample], shared: bool) -> Point:
@@ -194,7 +211,7 @@ def describe(workers: Sequence[Worker], now: float) -> dict[str, Any]:
 
 
 def _describe(worker: Worker, now: float) -> dict[str, Any]:
-    told = asdict(worker)
+    told = asdict(replace(worker, history=()))  # It would be copied, down to the last number.
     del told["history"], told["is_alive"], told["has_ended"]
     return {
         **told,

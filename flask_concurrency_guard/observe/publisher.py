@@ -24,6 +24,7 @@ from .history import History
 from .history import Sample
 from .history import bucket
 from .history import step_at
+from .history import write_durations
 from .postings import Posting
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ class Publisher:
             limit=own["limit"],
             in_flight=own["in_flight"],
             queued=own["queued"],
-            durations=Counter(bucket(seconds) for seconds, _ in ended),
+            durations=write_durations(Counter(bucket(seconds) for seconds, _ in ended)),
         )
         self._rejected = rejected
         self._history.add(sample)

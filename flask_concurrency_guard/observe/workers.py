@@ -62,7 +62,7 @@ class Serving:
     what: str
     """Its method and path, cut where they are long."""
     seconds: float
-    """For how long it has been in flight."""
+    """For how long it had been in flight when its process told."""
     thread_id: int | None
     limits: tuple[str, ...]
     """The names of the limits that it keeps to besides the app's own."""
@@ -113,7 +113,8 @@ def read_workers(folder: Path, name: str, now: float | None = None) -> list[Work
 
     :param folder: where they do it.
     :param name: that of the app.
-    :param now: seconds since 1970. The ages of requests are reckoned until then.
+    :param now: seconds since 1970. Of a process that says nothing any more, the requests grow older
+        until then.
     :raises OSError: that can't be read.
     :raises StoreError: somebody else can write there.
     """
@@ -130,7 +131,9 @@ def read_workers(folder: Path, name: str, now: float | None = None) -> list[Work
 def _worker(told: dict[str, Any], is_alive: bool, now: float) -> Worker:
     if told.pop("format") != FORMAT:
         raise ValueError
-    since = max(0.0, now - told["written"]) if is_alive else 0.0
+    silence = now - told["written"]
+    # A second ago most of them were younger by a second; but most of them have ended since then.
+    since = silence if is_alive and silence >= SILENT else 0.0
     serving = [Serving(**{**one, "limits": tuple(one["limits"])}) for one in told.pop("serving")]
     limits = [
         WorkerLimit(**{**limit, "changes": tuple(Change(**change) for change in limit["changes"])})

@@ -30,6 +30,7 @@ from flask_concurrency_guard.cli.status_text import render
 from flask_concurrency_guard.observe.history import Sample
 from flask_concurrency_guard.observe.history import bucket
 from flask_concurrency_guard.observe.history import step_at
+from flask_concurrency_guard.observe.history import write_durations
 from flask_concurrency_guard.observe.workers import Change
 from flask_concurrency_guard.observe.workers import Serving
 from flask_concurrency_guard.observe.workers import Worker
@@ -58,7 +59,7 @@ def limit(name: str = "default", **changed: Any) -> WorkerLimit:
 
 
 def worker(pid: int = 4242, **changed: Any) -> Worker:
-    durations = {bucket(0.038): 98, bucket(0.412): 2}
+    durations = write_durations({bucket(0.038): 98, bucket(0.412): 2})
     sample = Sample(step_at(NOW) - 2, 99, 1, 20, 8, 8, 2, durations)
     values: dict[str, Any] = {
         "pid": pid,

@@ -26,6 +26,7 @@ from support import make_app
 
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe import postings
+from flask_concurrency_guard.observe.history import merge
 from flask_concurrency_guard.observe.postings import Posting
 from flask_concurrency_guard.observe.postings import read_postings
 from flask_concurrency_guard.observe.publisher import Publisher
@@ -92,7 +93,7 @@ def test_what_ends_is_counted_by_what_it_ends_with(tmp_path: Path) -> None:
     (worker,) = told.workers()
     (sample,) = worker.history
     assert (sample.good, sample.failed, sample.rejected) == (3, 3, 0)
-    assert sum(sample.durations.values()) == 6
+    assert sum(merge([sample.durations]).values()) == 6
     assert worker.own.admitted == 6
     assert (worker.pid, worker.server, worker.threads) == (os.getpid(), "waitress", 4)
 
