@@ -22,6 +22,7 @@ from .observe.publisher import Publisher
 from .observe.workers import Worker
 from .observe.workers import read_workers
 from .settings import SETTINGS
+from .settings import NamedLimit
 from .web.access import Access
 from .web.page import Sources
 from .web.page import make_page
@@ -181,14 +182,20 @@ def _shown(setting: Setting, value: Any) -> str:
     if setting.secret and value is not None:
         return "set, and not shown"
     if isinstance(value, Mapping):
-        # The limits, which have settings of their own.
-        shown = {name: getattr(one, "settings", one) for name, one in value.items()}
-        return repr({name: dict(o) if isinstance(o, Mapping) else o for name, o in shown.items()})
+        return repr({name: _plain(one) for name, one in value.items()})
     if isinstance(value, Address | Path):
         return str(value)  # An address without its password.
     if callable(value):
         return getattr(value, "__qualname__", type(value).__qualname__)
     return str(value) if isinstance(value, StrEnum) else repr(value)
+
+
+def _plain(value: Any) -> Any:
+    """Return a limit as it was written, and anything else as it is."""
+    if not isinstance(value, NamedLimit):
+        return value
+    where = {"match": list(value.match), "endpoint": list(value.endpoint)}
+    return {**value.settings, **{key: found for key, found in where.items() if found}}
 
 
 def place_finder(app: Flask, settings: Settings) -> Callable[[], tuple[Path, str]]:

@@ -152,7 +152,7 @@ class Publisher:
     def say_goodbye(self) -> None:
         """Tell how it was at the end of the process."""
         if self._posting is not None:
-            self._thread = None
+            self._thread = threading.current_thread()  # The other one ends, and no new one begins.
             self.publish(time.time(), is_last=True)
 
     def _describe_all(self, told: dict[str, Any], now: float, is_last: bool) -> bytes:

@@ -164,7 +164,9 @@ def figures(app: Flask) -> Any:
 
 
 def test_it_shows_what_is_in_flight_and_no_secret(folder: str) -> None:
-    app = make(folder, status_token=TOKEN, store_url="redis://me:secret@localhost/0")
+    limits = {"reports": {"limit": 2, "match": "/reports/*"}}
+    url = "redis://me:secret@localhost/0"
+    app = make(folder, status_token=TOKEN, store_url=url, limits=limits)
     with hold(app, "/slow?card=4711"):
         app.extensions["concurrency_guard"].status.publisher.publish(time.time())
         told = figures(app)
@@ -174,6 +176,9 @@ def test_it_shows_what_is_in_flight_and_no_secret(folder: str) -> None:
     shown = {one["key"]: one for one in json.loads(settings)["settings"]}
     assert shown["CONCURRENCY_GUARD_STATUS_TOKEN"]["value"] == "set, and not shown"
     assert shown["CONCURRENCY_GUARD_STORE_URL"]["value"] == "redis://localhost/0"
+    assert shown["CONCURRENCY_GUARD_LIMITS"]["value"] == (
+        "{'reports': {'limit': 2, 'match': ['/reports/*']}}"
+    )
     assert shown["CONCURRENCY_GUARD_NAME"] == {
         "key": "CONCURRENCY_GUARD_NAME",
         "value": "'shop'",

@@ -2,7 +2,7 @@
 
 import { Chart } from "./charts.js";
 import { showKilled, showLimits, showMinutes, showSettings, showSummary, showWorkers } from "./parts.js";
-import { clock, count, duration, rate } from "./words.js";
+import { clock, count, duration, plainDuration, plainRate, rate } from "./words.js";
 
 const EVERY = 2000, PATIENCE = 5000, LONGEST_PAUSE = 15000;
 const base = new URL(".", import.meta.url);
@@ -10,14 +10,14 @@ const find = (id) => document.getElementById(id);
 
 const perSecond = (value) => `${rate(value)}/s`;
 const charts = [
-  { title: "Goodput", format: perSecond, axis: rate, least: 1, lines: [
+  { title: "Goodput", format: perSecond, axis: plainRate, least: 1, lines: [
     { key: "good", name: "good", ink: "blue", area: true },
     { key: "failed", name: "failed", ink: "red" },
   ] },
-  { title: "Rejected", format: perSecond, axis: rate, least: 1, lines: [
+  { title: "Rejected", format: perSecond, axis: plainRate, least: 1, lines: [
     { key: "rejected", name: "rejected", ink: "amber", area: true },
   ] },
-  { title: "Latency", format: duration, axis: (value) => value === 0 ? "0" : duration(value), least: 0.01, lines: [
+  { title: "Latency", format: duration, axis: plainDuration, least: 0.01, lines: [
     { key: "p99", name: "p99", ink: "violet" },
     { key: "p50", name: "p50", ink: "blue" },
   ] },

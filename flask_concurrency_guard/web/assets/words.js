@@ -10,6 +10,14 @@ export function rate(perSecond) {
   return perSecond.toFixed(perSecond >= 0.095 ? 1 : 2);
 }
 
+// For the axes, whose figures are round.
+export const plainRate = (perSecond) => WHOLE.format(perSecond);
+
+export function plainDuration(seconds) {
+  if (seconds === 0) return "0";
+  return seconds < 1 ? `${WHOLE.format(seconds * 1000)} ms` : `${WHOLE.format(seconds)} s`;
+}
+
 export function duration(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 0.9995) {
