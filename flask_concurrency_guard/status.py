@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
-from enum import StrEnum
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
-from .core.cluster.address import Address
 from .core.shared import SharedLimiter
 from .core.store import StoreError
 from .errors import SetupError
@@ -21,8 +17,7 @@ from .observe.postings import CAN_POST
 from .observe.publisher import Publisher
 from .observe.workers import Worker
 from .observe.workers import read_workers
-from .settings import SETTINGS
-from .settings import NamedLimit
+from .shown import shown_settings
 from .web.access import Access
 from .web.page import Sources
 from .web.page import make_page
@@ -30,13 +25,13 @@ from .wsgi.servers import find_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
 
     from .core.decisions import Snapshot
     from .limits import AppLimit
-    from .settings import Setting
     from .settings import Settings
     from .wsgi.middleware import GuardMiddleware
     from .wsgi.servers import Server
@@ -164,38 +159,6 @@ def add_page(app: Flask, status: Status, settings: Settings) -> None:
     sources = Sources(status.read, status.publisher.start, lambda: shown)
     page = make_page(settings.status_path, access, sources)
     app.register_blueprint(mark_exempt(page))
-
-
-def shown_settings(settings: Settings) -> list[dict[str, Any]]:
-    """Return the settings of an app for people to read, without the secrets."""
-    return [
-        {
-            "key": setting.key,
-            "value": _shown(setting, getattr(settings, setting.name)),
-            "default": getattr(settings, setting.name) == setting.read(setting.default),
-        }
-        for setting in SETTINGS
-    ]
-
-
-def _shown(setting: Setting, value: Any) -> str:
-    if setting.secret and value is not None:
-        return "set, and not shown"
-    if isinstance(value, Mapping):
-        return repr({name: _plain(one) for name, one in value.items()})
-    if isinstance(value, Address | Path):
-        return str(value)  # An address without its password.
-    if callable(value):
-        return getattr(value, "__qualname__", type(value).__qualname__)
-    return str(value) if isinstance(value, StrEnum) else repr(value)
-
-
-def _plain(value: Any) -> Any:
-    """Return a limit as it was written, and anything else as it is."""
-    if not isinstance(value, NamedLimit):
-        return value
-    where = {"match": list(value.match), "endpoint": list(value.endpoint)}
-    return {**value.settings, **{key: found for key, found in where.items() if found}}
 
 
 def place_finder(app: Flask, settings: Settings) -> Callable[[], tuple[Path, str]]:

@@ -38,6 +38,7 @@ FLOORS = (
         "values",
         "limits",
         "matching",
+        "shown",
         "status",
         "through_flask",
     ),
