@@ -19,6 +19,7 @@ from .history import step_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from collections.abc import Iterator
     from collections.abc import Mapping
     from collections.abc import Sequence
 
@@ -78,7 +79,7 @@ class Point:
     """When it was over, in seconds since 1970."""
     rates: Rates
     limit: int
-    """The app's own limit, in all of them together."""
+    """The app's own limit, in all of them together; 0 where there were none of them."""
     in_flight: int
     queued: int
 
@@ -170,17 +171,29 @@ class Points:
         shared = True
         for worker in workers:
             shared = shared and worker.own.scope != "process"
-            for sample in worker.history:
+            for sample in _filled(worker.history):
                 if end - KEPT <= sample.step < end:
                     by_step[sample.step].append(sample)
-        known, self._known = self._known, {}
+        known: dict[int, tuple[int, Point]] = {}
         for step in range(min(by_step, default=end), end):
             count = len(by_step[step])
-            point = known.get(step)
+            point = self._known.get(step)
             if point is None or point[0] != count:
                 point = count, _point(step, by_step[step], shared)
-            self._known[step] = point
-        return [point for _, point in self._known.values()]
+            known[step] = point
+        self._known = known  # At once: another thread may be at it, too.
+        return [point for _, point in known.values()]
+
+
+def _filled(history: Sequence[Sample]) -> Iterator[Sample]:
+    """Yield the samples, and others where a worker was too busy to tell: as it was before."""
+    before: Sample | None = None
+    for sample in history:
+        if before is not None:
+            for step in range(before.step + 1, sample.step):
+                yield before._replace(step=step, good=0, failed=0, rejected=0, durations="")
+        yield sample
+        before = sample
 
 
 def _point(step: int, samples: Sequence[Sample], shared: bool) -> Point:

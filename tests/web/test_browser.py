@@ -111,6 +111,9 @@ def test_it_says_when_the_server_does_not_answer_and_goes_on_when_it_does(
     shop.start()
     page.wait_for_selector(LIVE)
     assert page.locator("#notice").is_hidden()
+    page.route("**/figures", lambda route: route.fulfill(status=404))
+    page.wait_for_selector("#state[data-state=error]")
+    assert page.locator("#state-text").inner_text() == "You may not see this any more"
 
 
 def test_while_nobody_looks_it_does_not_ask(visit: Any, shop: Any) -> None:
@@ -127,13 +130,6 @@ def test_while_nobody_looks_it_does_not_ask(visit: Any, shop: Any) -> None:
     page.evaluate(hide % "false" + fire)
     page.wait_for_selector(LIVE)
     assert asked != []
-
-
-def test_who_may_not_see_it_any_more_is_told(visit: Any, shop: Any) -> None:
-    page = open_page(visit, shop)
-    page.route("**/figures", lambda route: route.fulfill(status=404))
-    page.wait_for_selector("#state[data-state=error]")
-    assert page.locator("#state-text").inner_text() == "You may not see this any more"
 
 
 CONTRAST = """
@@ -170,25 +166,23 @@ CONTRAST = """
 """
 
 
-@pytest.mark.parametrize(
-    ("width", "scheme", "ground"),
-    [(320, "dark", "rgb(18, 20, 23)"), (1120, "light", "rgb(246, 246, 244)")],
-    ids=["phone-dark", "desk-light"],
-)
-def test_everything_can_be_seen_and_read(
-    visit: Any, shop: Any, width: int, scheme: str, ground: str
-) -> None:
+def test_everything_can_be_seen_and_read(visit: Any, shop: Any) -> None:
+    """At a desk in the light, and on a small phone in the dark."""
     with waiting(shop, "/wait/" + "x" * 300, "/wait/2"):
-        page = open_page(visit, shop, width=width, color_scheme=scheme)
+        page = open_page(visit, shop, color_scheme="light")
         expect(page.locator(".serving li")).to_have_count(2)
         page.wait_for_selector(".limits .bar.is-full")
         page.click("text=As a table, by minute")
         page.click("#settings > summary")
         token = page.locator("#settings-rows tr", has_text="STATUS_TOKEN").locator("td")
         expect(token).to_have_text(["STATUS_TOKEN", "set, and not shown", "yes"])
-        size = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
-        assert size == [width, width]
-        assert page.evaluate(CONTRAST) == [[], ground, True]
+        size = "[document.documentElement.scrollWidth, innerWidth]"
+        assert page.evaluate(size) == [1120, 1120]
+        assert page.evaluate(CONTRAST) == [[], "rgb(246, 246, 244)", True]
+        page.set_viewport_size({"width": 320, "height": 700})
+        page.emulate_media(color_scheme="dark")
+        assert page.evaluate(size) == [320, 320]
+        assert page.evaluate(CONTRAST) == [[], "rgb(18, 20, 23)", True]
     assert visit.wrong == []
 
 

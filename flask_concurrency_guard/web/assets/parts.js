@@ -188,23 +188,19 @@ export function showWorkers(told) {
     (made, worker) => updateWorker(made, worker, told.time));
 }
 
-const mean = (values) => values.reduce((total, one) => total + one, 0) / values.length;
-const highest = (values) => {
-  const known = values.filter((value) => value !== null);
-  return known.length ? Math.max(...known) : null;
-};
+const mean = (values) => values.length ? values.reduce((total, one) => total + one, 0) / values.length : 0;
+const highest = (values) => values.length ? Math.max(...values) : null;
 
 export function showMinutes(series) {
   const size = 60 / series.step;
   const minutes = [];
   for (let end = series.limit.length; end > 0; end -= size) {
-    const part = (key) => series[key].slice(Math.max(0, end - size), end);
-    const half = part("p50").filter((value) => value !== null);
+    const part = (key) => series[key].slice(Math.max(0, end - size), end).filter((value) => value !== null);
     minutes.push([
       clock(series.first + (end - 1) * series.step),
       rate(mean(part("good"))), rate(mean(part("failed"))), rate(mean(part("rejected"))),
-      duration(half.length ? mean(half) : null), duration(highest(part("p99"))),
-      count(highest(part("in_flight"))), count(part("limit").at(-1)),
+      duration(part("p50").length ? mean(part("p50")) : null), duration(highest(part("p99"))),
+      count(highest(part("in_flight")) ?? 0), count(part("limit").at(-1) ?? 0),
     ]);
   }
   find("minutes").replaceChildren(...minutes.map((cells) => {
