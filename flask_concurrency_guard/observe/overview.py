@@ -79,7 +79,7 @@ class Point:
     """When it was over, in seconds since 1970."""
     rates: Rates
     limit: int
-    """The app's own limit, in all of them together; 0 where there were none of them."""
+    """The app's own limit, in all of them together; 0 where there was none."""
     in_flight: int
     queued: int
 
@@ -171,7 +171,7 @@ class Points:
         shared = True
         for worker in workers:
             shared = shared and worker.own.scope != "process"
-            for sample in _filled(worker.history):
+            for sample in _filled(worker):
                 if end - KEPT <= sample.step < end:
                     by_step[sample.step].append(sample)
         known: dict[int, tuple[int, Point]] = {}
@@ -185,15 +185,18 @@ class Points:
         return [point for _, point in known.values()]
 
 
-def _filled(history: Sequence[Sample]) -> Iterator[Sample]:
+def _filled(worker: Worker) -> Iterator[Sample]:
     """Yield the samples, and others where a worker was too busy to tell: as it was before."""
     before: Sample | None = None
-    for sample in history:
+    for sample in worker.history:
         if before is not None:
             for step in range(before.step + 1, sample.step):
                 yield before._replace(step=step, good=0, failed=0, rejected=0, durations="")
-        yield sample
+            yield before
         before = sample
+    if before is not None:
+        # At the end of the step in which it died it had nothing any more; maybe its successor had.
+        yield before if worker.is_alive else before._replace(limit=0, in_flight=0, queued=0)
 
 
 def _point(step: int, samples: Sequence[Sample], shared: bool) -> Point:

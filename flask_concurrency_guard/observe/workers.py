@@ -99,8 +99,8 @@ class Worker:
 
     @property
     def was_killed(self) -> bool:
-        """Whether it has died in the middle of its work."""
-        return not self.is_alive and not self.has_ended
+        """Whether it has died in the middle of its work, by a signal or since it took too long."""
+        return not self.is_alive and (not self.has_ended or bool(self.serving))
 
     def silent_for(self, now: float) -> float:
         """Return for how many seconds it has said nothing that it should have; mostly zero."""

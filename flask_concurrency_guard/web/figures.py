@@ -43,16 +43,16 @@ class Figures:
 
 def _series(points: Sequence[Point]) -> dict[str, Any]:
     """Return the last minutes by columns, which are shorter than rows."""
-    rates = [point.rates if point.limit else None for point in points]
+    rates = [point.rates for point in points]
     return {
         "step": STEP,
         "first": points[0].time if points else None,
+        "good": [round(rate.good, 2) for rate in rates],
+        "failed": [round(rate.failed, 2) for rate in rates],
+        "rejected": [round(rate.rejected, 2) for rate in rates],
+        "p50": [_rounded(rate.p50) for rate in rates],
+        "p99": [_rounded(rate.p99) for rate in rates],
         # Where there was no worker, there is a gap.
-        "good": [rate and round(rate.good, 2) for rate in rates],
-        "failed": [rate and round(rate.failed, 2) for rate in rates],
-        "rejected": [rate and round(rate.rejected, 2) for rate in rates],
-        "p50": [rate and _rounded(rate.p50) for rate in rates],
-        "p99": [rate and _rounded(rate.p99) for rate in rates],
         "limit": [point.limit or None for point in points],
         "in_flight": [point.in_flight if point.limit else None for point in points],
         "queued": [point.queued if point.limit else None for point in points],

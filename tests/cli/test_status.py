@@ -127,12 +127,14 @@ def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:
         worker(1, written=NOW - 12),
         worker(2, is_draining=True, serving=()),
         worker(3, is_alive=False),
-        worker(4, is_alive=False, has_ended=True),
+        worker(4, is_alive=False, has_ended=True, serving=()),
+        worker(5, is_alive=False, has_ended=True),
     )
     assert "has said nothing for 12.0 s: it hangs, or was stopped" in shown
     assert "draining: admits nobody any more" in shown
     assert "Worker 3 died 500 ms ago, with 8 in flight.\n        6.2 s  GET /reports/march" in shown
     assert "Worker 4" not in shown
+    assert "Worker 5 died 500 ms ago" in shown
 
 
 def test_a_limit_of_the_host_is_not_added_up() -> None:

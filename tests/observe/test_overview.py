@@ -109,7 +109,7 @@ def test_where_nothing_happens_there_is_no_latency() -> None:
 
 def test_the_last_minutes_of_all_are_put_together() -> None:
     first = worker(*(sample(step) for step in range(LAST - 3, LAST + 2)))
-    second = worker(sample(LAST, good=30, seconds=1.0), is_alive=False)
+    second = worker(sample(LAST, good=30, seconds=1.0))
     found = Points().of([first, second], NOW)
     assert [point.time for point in found] == [(step + 1) * STEP for step in range(997, 1001)]
     assert [point.rates.good for point in found] == [5, 5, 5, 20]
@@ -128,7 +128,16 @@ def test_who_was_too_busy_to_tell_is_as_before() -> None:
 def test_where_there_was_nobody_is_a_gap() -> None:
     gone = worker(sample(LAST - 2), is_alive=False)
     found = Points().of([gone, worker(sample(LAST))], NOW)
-    assert [point.limit for point in found] == [8, 0, 8]
+    assert [point.limit for point in found] == [0, 0, 8]
+    assert [point.rates.good for point in found] == [5, 0, 5]
+
+
+def test_who_has_died_and_its_successor_are_one() -> None:
+    gone = worker(sample(LAST - 2), sample(LAST - 1), is_alive=False)
+    found = Points().of([gone, worker(sample(LAST - 1), sample(LAST))], NOW)
+    assert [point.limit for point in found] == [8, 8, 8]
+    assert [point.in_flight for point in found] == [3, 3, 3]
+    assert [point.rates.good for point in found] == [5, 10, 5]
 
 
 def test_a_shared_limit_is_not_added_up_in_the_last_minutes() -> None:

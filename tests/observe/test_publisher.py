@@ -498,6 +498,18 @@ def test_what_a_learned_limit_has_done_is_told(tmp_path: Path) -> None:
     assert own["changes"][-1]["time"] == pytest.approx(time.time(), abs=5)
 
 
+def test_what_is_dropped_gives_all_of_its_places_back(tmp_path: Path) -> None:
+    app = make(tmp_path, limits={"reports": {"limit": 2, "match": "/reports/*"}})
+    state = app.extensions["concurrency_guard"]
+    call(app.wsgi_app, "/reports/march")
+    gc.collect()
+    for name in ("default", "reports"):
+        assert state.guard.snapshot(app, name=name).in_flight == 0
+    state.status.publisher.publish(time.time())
+    (worker,) = read_workers(tmp_path, "shop")
+    assert worker.serving == ()
+
+
 def test_requests_that_always_pass_are_not_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

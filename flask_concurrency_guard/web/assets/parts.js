@@ -41,7 +41,9 @@ export function showSummary(told) {
   put(find("tile-failed"), rates.failed ? `${rate(rates.failed)}/s failed (5xx)` : "none failed");
   find("tile-rejected").replaceChildren(...perSecond(rates.rejected));
   const asked = rates.good + rates.failed + rates.rejected;
-  put(find("tile-share"), rates.rejected ? `${share(rates.rejected, asked)} of what came` : "nobody");
+  const onlyShadow = limits.some((limit) => limit.mode === "shadow");
+  const part = onlyShadow ? "admitted all the same (shadow)" : `${share(rates.rejected, asked)} of what came`;
+  put(find("tile-share"), rates.rejected ? part : "nobody");
   put(find("tile-p99"), duration(rates.p99));
   put(find("tile-p50"), rates.p50 === null ? "nothing ended" : `half within ${duration(rates.p50)}`);
   const own = limits[0];
