@@ -99,7 +99,9 @@ class Visit:
         self._browser = browser
         self.wrong: list[str] = []
 
-    def __call__(self, url: str, width: int = 1120, **options: Any) -> Page:
+    def __call__(
+        self, url: str, width: int = 1120, *, with_clock: bool = False, **options: Any
+    ) -> Page:
         context = self._browser.new_context(
             viewport={"width": width, "height": 800},
             http_credentials={"username": "me", "password": TOKEN},
@@ -109,6 +111,8 @@ class Visit:
         page.set_default_timeout(PATIENCE)
         page.on("pageerror", lambda error: self.wrong.append(str(error)))
         page.on("console", lambda message: self._note(message.type, message.text))
+        if with_clock:
+            page.clock.install()  # It goes as clocks do, and jumps when the test says so.
         page.goto(url)
         return page
 

@@ -117,7 +117,7 @@ def test_it_says_when_the_server_does_not_answer_and_goes_on_when_it_does(
 
 
 def test_while_nobody_looks_it_does_not_ask(visit: Any, shop: Any) -> None:
-    page = open_page(visit, shop)
+    page = open_page(visit, shop, with_clock=True)
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     hide = "Object.defineProperty(document, 'hidden', {value: %s, configurable: true});"
@@ -125,10 +125,13 @@ def test_while_nobody_looks_it_does_not_ask(visit: Any, shop: Any) -> None:
     page.evaluate(hide % "true" + fire)
     page.wait_for_selector("#state[data-state=paused]")
     asked.clear()
-    page.wait_for_timeout(2500)  # Longer than it takes to ask again.
+    page.clock.run_for(60_000)
     assert asked == []
     page.evaluate(hide % "false" + fire)
     page.wait_for_selector(LIVE)
+    asked.clear()
+    with page.expect_request("**/figures"):
+        page.clock.run_for(2_000)
     assert asked != []
 
 
