@@ -129,7 +129,9 @@ export function showKilled(told) {
     const [own] = worker.limits;
     put(made.firstChild, `Worker ${worker.pid} died at ${clock(worker.written)}, with ${own.in_flight} in flight.`);
     const served = worker.serving.slice(0, MOST_SERVED);
-    put(made.lastChild, served.map((one) => `${one.what} (${duration(one.seconds)})`).join(", "));
+    const more = Math.max(own.in_flight - served.length, 0);
+    const told = served.map((one) => `${one.what} (${duration(one.seconds)})`);
+    put(made.lastChild, [...told, ...(more ? [`and ${count(more)} more`] : [])].join(", "));
   });
 }
 
