@@ -1,0 +1,102 @@
+"""How a server serves, concluded from what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .facts import Facts
+
+
+class Model(StrEnum):
+    """How a server serves."""
+
+    SERIAL = "serial"
+    """One request at a time."""
+    THREADS = "threads"
+    """Several at a time, by threads of one process."""
+    PROCESSES = "processes"
+    """One at a time in each of several processes."""
+    BOTH = "processes-with-threads"
+    GREENLETS = "greenlets"
+    UNBOUNDED = "thread-per-request"
+    FORKS = "process-per-request"
+    SOME = "some-at-once"
+    """As many as were seen; nobody tells who they are."""
+    ALL = "all-at-once"
+    """As many as were sent, at least."""
+    REJECTS = "all-rejected"
+    UNKNOWN = "too-fast-to-tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Conclusion:
+    """How a server serves, as far as that is known."""
+
+    model: Model
+    at_once: int
+    """How many at once, in all."""
+    at_least: bool
+    """Whether it may be more, since no more were sent."""
+    waits: bool = False
+    """Whether more workers had requests than were served at once."""
+    compete: bool = False
+    """Whether all are served at once, and that takes as long as one after the other."""
+
+
+def conclude(facts: Facts) -> Conclusion:
+    """Return what `facts` mean."""
+    if not facts.served:
+        return Conclusion(Model.REJECTS, 0, False)
+    if facts.workers:
+        return _by_tags(facts)
+    return _by_timing(facts)
+
+
+def _by_timing(facts: Facts) -> Conclusion:
+    if facts.is_too_fast:
+        return Conclusion(Model.UNKNOWN, 1, True)
+    peak = facts.peak
+    if facts.compete:
+        # Not all began at once, maybe. Some did, or the first of them would not be slow.
+        return Conclusion(Model.SOME, max(peak, 2), True, compete=True)
+    if peak == 1:
+        return Conclusion(Model.SERIAL, 1, False)
+    if peak >= min(facts.at_once, len(facts.served)):
+        return Conclusion(Model.ALL, peak, True)
+    return Conclusion(Model.SOME, peak, False)
+
+
+def _by_tags(facts: Facts) -> Conclusion:
+    workers = len(facts.workers)
+    most = min(facts.at_once, len(facts.served))
+    model = _model_by_tags(facts)
+    has_pool = model in (Model.SERIAL, Model.THREADS, Model.PROCESSES, Model.BOTH)
+    if facts.is_too_fast:
+        at_once = min(workers, most)
+        return Conclusion(Model.UNKNOWN if has_pool else model, at_once, True)
+    if facts.compete:
+        return Conclusion(model, min(workers, most), workers >= most, compete=True)
+    peak = facts.peak
+    waits = peak < min(workers, most)
+    # In a pool that is smaller than what was sent, everybody has had something to do.
+    is_all = has_pool and workers < most and not facts.rejected
+    return Conclusion(model, peak, not waits and not is_all and not facts.rejected, waits)
+
+
+def _model_by_tags(facts: Facts) -> Model:
+    if facts.has_greenlets:
+        return Model.GREENLETS
+    processes = facts.processes
+    if facts.is_fresh_each and not facts.has_pool:
+        if len(processes) == len(facts.workers):
+            return Model.FORKS
+        if len(processes) == 1:
+            return Model.UNBOUNDED
+    if len(facts.workers) == 1:
+        return Model.SERIAL
+    if len(processes) == 1:
+        return Model.THREADS
+    return Model.PROCESSES if max(processes.values()) == 1 else Model.BOTH
