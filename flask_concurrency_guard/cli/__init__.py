@@ -56,8 +56,8 @@ def _broken(name: str, error: Exception) -> click.Command:
 
     def say_so() -> None:
         raise click.ClickException(
-            f"'flask guard {name}' can't be loaded ({why}). Install what it needs:"
-            " 'pip install Flask-Concurrency-Guard[cli]'."
+            f"'flask guard {name}' can't be loaded ({why}). 'pip install"
+            " Flask-Concurrency-Guard[cli]' installs what the commands can use."
         )
 
     return click.Command(

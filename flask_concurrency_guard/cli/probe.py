@@ -60,11 +60,11 @@ def _read_header(ctx: click.Context, option: click.Parameter, values: Sequence[s
 @click.command()
 @click.argument("url")
 @click.option(
-    "-n", "number", type=click.IntRange(1, MOST_REQUESTS), default=10, show_default=True,
+    "-n", "number", type=click.IntRange(2, MOST_REQUESTS), default=10, show_default=True,
     help="How many requests to send.",
 )  # fmt: skip
 @click.option(
-    "-c", "at_once", type=click.IntRange(1, MOST_AT_ONCE), default=None,
+    "-c", "at_once", type=click.IntRange(2, MOST_AT_ONCE), default=None,
     help="How many of them at the same time; all, but at most 200, where not given.",
 )  # fmt: skip
 @click.option(

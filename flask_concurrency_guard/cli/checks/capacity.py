@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...core.decisions import DEFAULT
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from ...limits import AppLimit
     from .plan import Plan
 
+GUNICORN_CONFIG = "gunicorn.conf.py"
+"""What gunicorn reads in the current folder, unasked."""
+
 PATIENCE = 30.0
 """After how many seconds the least patient of the usual proxies and platforms give up."""
 
@@ -25,6 +29,11 @@ PATIENCE = 30.0
 def check_threads(subject: Subject) -> Iterator[Finding]:
     """Can each limit be reached?"""
     plan = subject.plan
+    if plan is not None and plan.name.startswith("gunicorn") and Path(GUNICORN_CONFIG).exists():
+        yield note(
+            f"'{GUNICORN_CONFIG}' is not read: it is a program.",
+            "Say what stands there: --workers, --threads, --worker-class.",
+        )
     if plan is None:
         yield note(
             "It isn't known which server is going to serve the app, so its threads were not"
@@ -112,7 +121,7 @@ def check_wait(subject: Subject) -> Iterator[Finding]:
     """Does anybody wait for longer than who is waiting for the answer?"""
     timeout = PATIENCE if subject.timeout is None else subject.timeout
     who = "many proxies and platforms give up" if subject.timeout is None else "the server gives up"
-    for limit in subject.state.limits.values():
+    for limit in subject.differing("max_wait"):
         wait = limit.settings.max_wait
         if wait >= timeout:
             yield warning(

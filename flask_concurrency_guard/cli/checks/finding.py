@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flask import Flask
 
+    from ...limits import AppLimit
     from ...state import AppState
     from .plan import Plan
 
@@ -46,6 +47,15 @@ class Subject:
     """The server that is going to serve the app, if that was said."""
     timeout: float | None
     """After how many seconds somebody in front of the app gives up, if that was said."""
+
+    def differing(self, setting: str) -> list[AppLimit]:
+        """Return the app's own limit, and those that have another value of a setting."""
+        own = getattr(self.state.settings, setting)
+        return [
+            limit
+            for limit in self.state.limits.values()
+            if limit.is_own or getattr(limit.settings, setting) != own
+        ]
 
 
 Check = Callable[[Subject], Iterable[Finding]]

@@ -23,6 +23,11 @@ from .wrappers import name_of
 OTEL = "opentelemetry.instrumentation."
 SENTRY = "sentry_sdk."
 
+_rejections = {
+    "wsgi": "lack those that are rejected",
+    "flask": "have those that are rejected, but without a status",
+}
+
 
 def check_order(subject: Subject) -> Iterator[Finding]:
     """Say what requests pass, before and after the guard."""
@@ -92,15 +97,15 @@ def check_instrumentation(subject: Subject) -> Iterator[Finding]:
         )
     if any(_is_from(OTEL, each) for each in back):
         yield warning(
-            "OpenTelemetry stands behind the guard: it sees no rejection, and 'uninstrument_app'"
-            " would remove the guard with it.",
+            "OpenTelemetry stands behind the guard, and its 'uninstrument_app' would remove the"
+            " guard with itself.",
             "Call 'ConcurrencyGuard(app)' first, and instrument the app then.",
         )
     elif any(_is_from(OTEL, each) for each in front):
         yield note(
-            "OpenTelemetry stands in front of the guard, as is right. Rejections that are answered"
-            " before Flask are missing from its 'http.server' durations.",
-            "To have them there: 'CONCURRENCY_GUARD_REJECT_VIA = \"flask\"'.",
+            "OpenTelemetry stands in front of the guard, as is right. Its durations of requests"
+            f" {_rejections[subject.state.settings.reject_via]}.",
+            "Count rejections by the guard's own signal 'request_rejected'.",
         )
 
 

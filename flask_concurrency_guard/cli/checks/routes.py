@@ -52,12 +52,12 @@ def check_limits(subject: Subject) -> Iterator[Finding]:
                 f"The limit '{name}' is for no request.",
                 "That is right if only 'guard.lease()' takes places of it.",
             )
-        yield from _unused(subject, limit.match, f"The limit '{name}' is for")
+        yield from _unused(subject, limit.match, f"which the limit '{name}' is for")
 
 
 def check_exemptions(subject: Subject) -> Iterator[Finding]:
     """Is there what is exempt?"""
-    yield from _unused(subject, subject.state.settings.exempt, "Exempt is")
+    yield from _unused(subject, subject.state.settings.exempt, "which is exempt")
 
 
 def check_health(subject: Subject) -> Iterator[Finding]:
@@ -84,14 +84,14 @@ def _unused(subject: Subject, paths: tuple[str, ...], what: str) -> Iterator[Fin
     for path in paths:
         if path.endswith("*"):
             if not any(_begins(rule, path[:-1]) for rule in subject.app.url_map.iter_rules()):
-                yield say(f"{what} '{path}', which is like no route of the app.", _ROUTES)
+                yield say(f"'{path}', {what}, is like no route of the app.", _ROUTES)
             continue
         redirect = _redirect(subject.app, path)
         if redirect is None:
-            yield say(f"{what} '{path}', which is no route of the app.", _ROUTES)
+            yield say(f"'{path}', {what}, is no route of the app.", _ROUTES)
         elif redirect:
             yield warning(
-                f"{what} '{path}', which only redirects to '{redirect}'.",
+                f"'{path}', {what}, only redirects to '{redirect}'.",
                 f"Write '{redirect}' as well.",
             )
 

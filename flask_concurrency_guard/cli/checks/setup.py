@@ -38,7 +38,7 @@ def check_place(subject: Subject) -> Iterator[Finding]:
 
 def check_mode(subject: Subject) -> Iterator[Finding]:
     """Does it say no?"""
-    for limit in subject.state.limits.values():
+    for limit in subject.differing("mode"):
         if limit.settings.mode is Mode.OFF:
             yield warning(
                 f"The mode of {limit_name(limit)} is 'off': it bounds nothing.",

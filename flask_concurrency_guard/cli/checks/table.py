@@ -9,6 +9,7 @@ from .documents import check_json
 from .exposure import check_headers
 from .finding import Check
 from .finding import Finding
+from .finding import Severity
 from .finding import Subject
 from .finding import warning
 from .order import check_instrumentation
@@ -48,10 +49,11 @@ CHECKS: dict[str, Check] = {
 
 
 def run_checks(subject: Subject) -> list[tuple[str, Finding]]:
-    """Return what all checks find, each finding with its check's name.
+    """Return what all checks find, each finding with its check's name; the worst first.
 
-    One that fails is a finding, too.
+    A check that fails is a finding, too.
     """
+    worst_first = [*Severity][::-1]
     found = []
     for name, check in CHECKS.items():
         try:
@@ -59,4 +61,4 @@ def run_checks(subject: Subject) -> list[tuple[str, Finding]]:
         except Exception as failure:
             what = f"This could not be checked: {type(failure).__name__}: {failure}"
             found.append((name, warning(what, "Please tell us of it.")))
-    return found
+    return sorted(found, key=lambda named: worst_first.index(named[1].severity))

@@ -40,6 +40,8 @@ class Conclusion:
     """How many at once, in all."""
     at_least: bool
     """Whether it may be more, since no more were sent."""
+    all_seen: bool = False
+    """Whether there are no more processes and threads than were seen."""
     waits: bool = False
     """Whether more workers had requests than were served at once."""
     compete: bool = False
@@ -62,6 +64,8 @@ def _by_timing(facts: Facts) -> Conclusion:
     if facts.compete:
         # Not all began at once, maybe. Some did, or the first of them would not be slow.
         return Conclusion(Model.SOME, max(peak, 2), True, compete=True)
+    if facts.rejected:
+        return Conclusion(Model.SOME, peak, False)
     if peak == 1:
         return Conclusion(Model.SERIAL, 1, False)
     if peak >= min(facts.at_once, len(facts.served)):
@@ -81,9 +85,11 @@ def _by_tags(facts: Facts) -> Conclusion:
         return Conclusion(model, min(workers, most), workers >= most, compete=True)
     peak = facts.peak
     waits = peak < min(workers, most)
-    # In a pool that is smaller than what was sent, everybody has had something to do.
-    is_all = has_pool and workers < most and not facts.rejected
-    return Conclusion(model, peak, not waits and not is_all and not facts.rejected, waits)
+    # In a pool that is smaller than what was sent, everybody has had something to do; unless it was
+    # to turn others away, for which a few are enough.
+    all_seen = has_pool and workers < most and (peak == workers or not facts.rejected)
+    at_least = not (waits or all_seen or facts.rejected)
+    return Conclusion(model, peak, at_least, all_seen, waits)
 
 
 def _model_by_tags(facts: Facts) -> Model:

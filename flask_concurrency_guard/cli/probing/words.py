@@ -90,7 +90,7 @@ def advice(facts: Facts, conclusion: Conclusion) -> list[str]:
         found.append(UNBOUNDED_ADVICE)
     elif model is Model.PROCESSES:
         found.append(PROCESS_ADVICE)
-    elif model in (Model.THREADS, Model.BOTH) and not _more(facts, conclusion):
+    elif model in (Model.THREADS, Model.BOTH) and conclusion.all_seen:
         threads = max(facts.processes.values())
         found.append(POOL_ADVICE.format(threads=f"{threads} threads"))
     if conclusion.waits:
@@ -123,7 +123,7 @@ def _about_the_answer(facts: Facts) -> list[str]:
 def _how(facts: Facts, conclusion: Conclusion) -> str:
     model = conclusion.model
     number = _number(conclusion)
-    served = f"{number} served at once"
+    served = f"{number} at once"
     threads = _count(facts.workers, "thread")
     processes = _count(facts.processes, "process", "processes")
     if model is Model.SERIAL:
@@ -137,14 +137,14 @@ def _how(facts: Facts, conclusion: Conclusion) -> str:
     if model is Model.GREENLETS:
         return f"It serves in greenlets of {processes}: {served}"
     if model is Model.THREADS:
-        return f"It serves with {_more(facts, conclusion)}{threads} of {processes}: {served}"
+        return f"It serves with {_more(conclusion)}{threads} of {processes}: {served}"
     if model is Model.PROCESSES:
-        return f"It serves with {_more(facts, conclusion)}{processes}, one request each: {served}"
+        return f"It serves with {_more(conclusion)}{processes}, one request each: {served}"
     if model is Model.BOTH:
-        return f"It serves with {_more(facts, conclusion)}{processes} of {_spread(facts)}: {served}"
+        return f"It serves with {_more(conclusion)}{processes} of {_spread(facts)}: {served}"
     if model is Model.ALL:
-        return f"It serves all that were sent at once: {served}"
-    return f"It serves several requests at once: {served}"
+        return f"It serves all that were sent: {served}"
+    return f"It serves {served}"
 
 
 def _too_fast(facts: Facts) -> str:
@@ -164,9 +164,8 @@ def _number(conclusion: Conclusion) -> str:
     return f"{conclusion.at_once}" + (" or more" if conclusion.at_least else "")
 
 
-def _more(facts: Facts, conclusion: Conclusion) -> str:
-    # Those who are turned away are so fast that a few threads do it.
-    return "at least " if conclusion.at_least or facts.rejected else ""
+def _more(conclusion: Conclusion) -> str:
+    return "" if conclusion.all_seen else "at least "
 
 
 def _spread(facts: Facts) -> str:
