@@ -20,6 +20,7 @@ from .probing.show import show
 from .probing.target import BadTarget
 from .probing.target import find_target
 from .screen import make_screen
+from .screen import printable
 
 MOST_REQUESTS = 500
 MOST_AT_ONCE = 200
@@ -124,7 +125,8 @@ def _observe(asker: Asker, number: int, at_once: int, tags: Tags) -> tuple[Asker
     if not any(answer.is_served for answer in before):
         raise click.ClickException(
             f"'{asker.target.url}' answers {first.status_text} to a single request"
-            f" ({first.reason or 'no reason given'}), so it is too busy to be probed now."
+            f" ({printable(first.reason or 'no reason given')}), so it is too busy to be probed"
+            " now."
         )
     burst = asker.ask_at_once(number, at_once)
     if not any(answer.status for answer in burst):
@@ -159,10 +161,10 @@ def _follow(asker: Asker, answer: Answer) -> tuple[Asker, Answer]:
 
 
 def _why(asker: Asker, answer: Answer) -> click.ClickException:
-    text = _FAILURES[answer.failure]
-    return click.ClickException(
-        text.format(url=asker.target.url, timeout=asker.timeout, details=answer.details)
+    text = _FAILURES[answer.failure].format(
+        url=asker.target.url, timeout=asker.timeout, details=answer.details
     )
+    return click.ClickException(printable(text))
 
 
 def _accept_anything() -> ssl.SSLContext:

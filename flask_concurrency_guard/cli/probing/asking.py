@@ -28,6 +28,9 @@ KEPT = 16 * 1024
 
 CHUNK = 64 * 1024
 
+LONGEST = 200
+"""How much of an error's text is kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asker:
@@ -130,7 +133,8 @@ def _read(response: HTTPResponse, deadline: float) -> bytes:
 
 def _failed(sent: float, failure: str, error: Exception) -> Answer:
     details = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return Answer(sent, time.monotonic(), failure=failure, details=details)
+    one_line = " ".join(details.split())[:LONGEST]
+    return Answer(sent, time.monotonic(), failure=failure, details=one_line)
 
 
 def served(answers: Sequence[Answer]) -> list[Answer]:

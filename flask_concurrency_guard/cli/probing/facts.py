@@ -88,7 +88,7 @@ class Facts:
     @property
     def fastest(self) -> float:
         """How long the fastest of the burst took, in seconds: no less than one alone."""
-        return max(self.alone, min(answer.took for answer in self.served))
+        return max(self.alone, min((answer.took for answer in self.served), default=0.0))
 
     @property
     def compete(self) -> bool:

@@ -117,7 +117,7 @@ def find_target(url: str) -> Target:
     if parts.username is not None or parts.password is not None:
         raise BadTarget(
             f"The URL to '{parts.hostname}' has a login in it, which others could see. Give it by"
-            " --header 'Authorization: Basic …'."
+            " --header 'Authorization: Basic ...'."
         )
     port = PORTS[parts.scheme] if port is None else port
     path = _path(parts)
