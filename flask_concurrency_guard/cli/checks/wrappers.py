@@ -54,28 +54,29 @@ def name_of(wrapper: object) -> str:
 def _way(start: object, is_end: Callable[[object], bool]) -> list[object] | None:
     """Return what lies between `start` and the end, the former included."""
     ways: list[tuple[object, tuple[object, ...]]] = [(start, ())]
-    seen: set[int] = set()
+    # With the objects, so that none of them ends, and another one gets its number.
+    seen: dict[int, object] = {}
     while ways and len(seen) < MOST:
         found, way = ways.pop(0)
         if is_end(found):
             return [each for each in way if not isinstance(each, MethodType)]
         if id(found) not in seen:
-            seen.add(id(found))
+            seen[id(found)] = found
             ways += [(inner, (*way, found)) for inner in _called_by(found)]
     return None
 
 
 def _called_by(wrapper: object) -> Iterator[object]:
     """Yield what a wrapper may call: all that can be called in its attributes and closures."""
+    if isinstance(wrapper, MethodType):
+        yield wrapper.__self__
+        return
     for found in _parts(wrapper):
         if callable(found) and not isinstance(found, type | Flask):
             yield found
 
 
 def _parts(wrapper: object) -> Iterator[object]:
-    if isinstance(wrapper, MethodType):
-        yield wrapper.__self__
-        return
     if isinstance(wrapper, partial):
         yield from (wrapper.func, *wrapper.args, *wrapper.keywords.values())
     if isinstance(wrapper, FunctionType):
