@@ -19,18 +19,18 @@ from .probing.show import as_json
 from .probing.show import show
 from .probing.target import BadTarget
 from .probing.target import find_target
+from .probing.words import MOST_AT_ONCE
+from .probing.words import MOST_REQUESTS
 from .screen import make_screen
 from .screen import printable
 
-MOST_REQUESTS = 500
-MOST_AT_ONCE = 200
 MOST_REDIRECTS = 3
 
 IN_TURN = 3
 """How many are sent one after the other, before the burst, and as many after it."""
 
 PATIENCE = 1.0
-"""For how many seconds to go on with those. One is sent in any case."""
+"""For how many seconds to go on with those."""
 
 _HEADER = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*([^\r\n]*)")
 
@@ -121,7 +121,8 @@ def probe(
 
 def _observe(asker: Asker, number: int, at_once: int, tags: Tags) -> tuple[Asker, Facts]:
     asker, first = _follow(*_first_answer(asker))
-    before = [first, *asker.ask_in_turn(IN_TURN - 1, PATIENCE - first.took)]
+    is_quick = first.took < PATIENCE
+    before = [first, *(asker.ask_in_turn(IN_TURN - 1, PATIENCE - first.took) if is_quick else [])]
     if not any(answer.is_served for answer in before):
         raise click.ClickException(
             f"'{asker.target.url}' answers {first.status_text} to a single request"
@@ -131,7 +132,7 @@ def _observe(asker: Asker, number: int, at_once: int, tags: Tags) -> tuple[Asker
     burst = asker.ask_at_once(number, at_once)
     if not any(answer.status for answer in burst):
         raise _why(asker, burst[0])
-    after = asker.ask_in_turn(IN_TURN, PATIENCE - first.took) if first.took < PATIENCE else []
+    after = asker.ask_in_turn(IN_TURN, PATIENCE - first.took) if is_quick else []
     return asker, Facts(before, burst, after, at_once, tags)
 
 

@@ -119,10 +119,16 @@ ONE_BY_ONE = [ALONE * n for n in range(1, 11)]
             id="processes",
         ),
         pytest.param(
-            observe(waves(6, 4), threads(4, 2, times=2), threads(4, 2)),
+            observe(waves(6, 6), threads(4, 2, times=2), threads(4, 2)),
             Conclusion(Model.BOTH, 6, False, all_seen=True),
             "It serves with 2 processes of 2 to 4 threads each: 6 at once.",
             id="processes-with-threads",
+        ),
+        pytest.param(
+            observe(waves(6, 4), threads(4, 2, times=2), threads(4, 2)),
+            Conclusion(Model.BOTH, 6, False),
+            "It serves with at least 2 processes of 2 to 4 threads each: 6 at once.",
+            id="process-that-had-no-more-to-do",
         ),
         pytest.param(
             observe(waves(10), fresh(10), fresh(6, 2000), server="Werkzeug/3.1.9 Python/3.11"),

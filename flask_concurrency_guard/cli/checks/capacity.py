@@ -105,6 +105,8 @@ def check_scope(subject: Subject) -> Iterator[Finding]:
             )
         elif settings.scope == "process":
             number = int(settings.limit)
+            if plan.threads is not None and number >= plan.threads:
+                continue  # It is never reached.
             yield note(
                 f"{plan.workers} workers with {limit_name(limit)} of {number} each admit up to"
                 f" {plan.workers * number}.",

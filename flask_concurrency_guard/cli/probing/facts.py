@@ -102,6 +102,11 @@ class Facts:
         return self.fastest > SLOWER * self.alone and self.whole > IN_TURN * self.alone * number
 
     @property
+    def takes(self) -> float:
+        """How long one was served for, among the others: in seconds."""
+        return self.fastest if self.compete else self.alone
+
+    @property
     def whole(self) -> float:
         """How long all of the burst took, in seconds."""
         return max(a.ended for a in self.burst) - min(a.sent for a in self.burst)
@@ -123,6 +128,12 @@ class Facts:
         return Counter(worker.process for worker in self.workers)
 
     @property
+    def are_all_busy(self) -> bool:
+        """Whether each process had more requests than it has threads, as far as they were seen."""
+        requests = Counter(worker.process for worker in self._workers(self.served))
+        return all(requests[process] > threads for process, threads in self.processes.items())
+
+    @property
     def is_fresh_each(self) -> bool:
         """Whether each request had a worker that served no other one, before or after."""
         every = self._workers([*self.before, *self.burst, *self.after])
@@ -140,12 +151,12 @@ class Facts:
     def peak(self) -> int:
         """How many were being served at once, by when their answers came.
 
-        An answer was surely in the works for most of the time, before it came, that the fastest
-        took. No two are at once that the same thread gave, or began before they were sent.
+        An answer was surely in the works for most of the time, before it came, that one takes. No
+        two are at once that the same thread gave, or began before they were sent.
         """
         if not self.served:
             return 0
-        part = PART * self.fastest
+        part = PART * self.takes
         spans: list[tuple[float, float]] = []
         last: dict[Worker, float] = {}
         for answer in sorted(self.served, key=lambda answer: answer.ended):
@@ -162,7 +173,7 @@ class Facts:
         start = min(answer.sent for answer in self.burst)
         waves: list[list[float]] = []
         for ended in sorted(answer.ended - start for answer in self.served):
-            if waves and ended - waves[-1][0] < PART * self.fastest:
+            if waves and ended - waves[-1][0] < PART * self.takes:
                 waves[-1].append(ended)
             else:
                 waves.append([ended])
@@ -172,7 +183,7 @@ class Facts:
     def were_connections_lost(self) -> bool:
         """Whether some came so late as connections do that find the kernel's backlog full."""
         waves = [at for _, at in self.waves]
-        gap = max(RETRIED, 2 * self.fastest)
+        gap = max(RETRIED, 2 * self.takes)
         return any(later - at > gap for at, later in pairwise(waves))
 
     @property

@@ -85,11 +85,9 @@ def _by_tags(facts: Facts) -> Conclusion:
         return Conclusion(model, min(workers, most), workers >= most, compete=True)
     peak = facts.peak
     waits = peak < min(workers, most)
-    # In a pool that is smaller than what was sent, everybody has had something to do; unless it was
-    # to turn others away, for which a few are enough.
-    all_seen = has_pool and workers < most and (peak == workers or not facts.rejected)
-    at_least = not (waits or all_seen or facts.rejected)
-    return Conclusion(model, peak, at_least, all_seen, waits)
+    # To turn others away, a few are enough.
+    all_seen = has_pool and facts.are_all_busy and (peak == workers or not facts.rejected)
+    return Conclusion(model, peak, peak >= most and not facts.rejected, all_seen, waits)
 
 
 def _model_by_tags(facts: Facts) -> Model:

@@ -70,7 +70,7 @@ def as_json(target: Target, facts: Facts, conclusion: Conclusion) -> dict[str, A
 
 def _rows(facts: Facts, conclusion: Conclusion) -> list[tuple[str, str]]:
     rows = [
-        ("one alone", f"{facts.alone:.3f} s (the fastest of {len(facts.before)}, in turn)"),
+        ("one alone", f"{facts.alone:.3f} s{_choice(facts)}"),
         ("all of them", f"{facts.whole:.3f} s"),
     ]
     if facts.served:
@@ -91,6 +91,11 @@ def _rows(facts: Facts, conclusion: Conclusion) -> list[tuple[str, str]]:
     if facts.server:
         rows.append(("server", f"{facts.server} (by its own word)"))
     return rows
+
+
+def _choice(facts: Facts) -> str:
+    number = len(facts.before)
+    return f" (the fastest of {number}, in turn)" if number > 1 else ""
 
 
 def _waves(facts: Facts) -> str:

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from .facts import Facts
 
 MOST_AT_ONCE = 200
+MOST_REQUESTS = 500
+
+POOLED = (Model.THREADS, Model.PROCESSES, Model.BOTH)
+"""The models in which there is a fixed number of processes and threads."""
 
 DEV_ADVICE = (
     "This is Flask's development server. Serve with gunicorn ('gunicorn --threads 16 app:app') or"
@@ -36,7 +40,7 @@ NO_TAGS_ADVICE = (
 )
 POOL_ADVICE = (
     "More requests than that wait in front of the app, where it can't see them. A limit"
-    " ('CONCURRENCY_GUARD_LIMIT') can say no only where it is below the {threads} of a process."
+    " ('CONCURRENCY_GUARD_LIMIT') can only be reached where it is below the {threads} of a process."
 )
 COMPETE_ADVICE = (
     "At once they take as long as one after the other: they compete for a processor, or for a"
@@ -102,6 +106,12 @@ def advice(facts: Facts, conclusion: Conclusion) -> list[str]:
         found.append(
             f"No more than {facts.at_once} were sent at once, so it may serve more. To find out:"
             f" -n {more} -c {more}."
+        )
+    elif model in POOLED and not (conclusion.all_seen or facts.rejected):
+        more = min(4 * len(facts.burst), MOST_REQUESTS)
+        found.append(
+            "Some processes had too few requests for all of their threads to be seen. To see them:"
+            f" -n {more} -c {min(more, MOST_AT_ONCE)}."
         )
     if facts.were_connections_lost:
         found.append(BACKLOG_ADVICE)
