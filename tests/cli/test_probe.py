@@ -1,11 +1,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from cli.cli_support import run
@@ -56,15 +61,25 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 128
 
 
-@pytest.fixture
-def server() -> Iterator[str]:
+@contextmanager
+def serve(tls: ssl.SSLContext | None = None) -> Iterator[int]:
     Handler.seen = []
     with Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with serve() as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture
@@ -180,6 +195,48 @@ def test_no_tls(server: str) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: No TLS connection to '{url}/' (")
     assert result.stderr.endswith("With a certificate of your own making: --insecure.\n")
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate of our own making, for 'localhost', and its key."""
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("needs the command openssl")
+    path = tmp_path / "certificate.pem"
+    subprocess.run(
+        [openssl, "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-days", "2",
+         "-keyout", tmp_path / "key.pem", "-out", path],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    path.write_bytes(path.read_bytes() + (tmp_path / "key.pem").read_bytes())
+    return path
+
+
+def test_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with serve(context) as port:
+        refused = run(None, "probe", f"https://localhost:{port}", "-n", "2")
+        taken = run(None, "probe", f"https://127.0.0.1:{port}", "-n", "2", "--insecure")
+        # Trusted, it is good for the name, and not for the address.
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        named = run(None, "probe", f"https://localhost:{port}", "-n", "2")
+        other = run(None, "probe", f"https://127.0.0.1:{port}", "-n", "2")
+
+    assert "certificate verify failed: self-signed certificate" in refused.stderr
+    assert "statuses     200 OK: 2" in taken.stdout
+    assert "statuses     200 OK: 2" in named.stdout
+    assert "IP address mismatch" in other.stderr
+    assert [result.exit_code for result in (refused, taken, named, other)] == [1, 0, 0, 1]
+
+
+def test_all_addresses_of_a_name_are_tried(server: str) -> None:
+    # It listens at that of version 4 only, and the other one comes first on most machines.
+    port = server.rpartition(":")[2]
+
+    assert run_json(None, "probe", f"localhost:{port}", "-n", "2")["statuses"] == {"200": 2}
 
 
 @pytest.mark.parametrize(

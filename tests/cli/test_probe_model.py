@@ -149,10 +149,22 @@ ONE_BY_ONE = [ALONE * n for n in range(1, 11)]
             id="big-pool-that-goes-round",
         ),
         pytest.param(
-            observe(waves(4, 4, 2), threads(*[1] * 10), [(50 + n, n) for n in range(6)]),
-            Conclusion(Model.FORKS, 4, False, waits=True),
+            observe(
+                waves(4, 4, 2),
+                threads(*[1] * 10),
+                [(50 + n, n) for n in range(6)],
+                server="Werkzeug/3.1.9 Python/3.11",
+            ),
+            Conclusion(Model.FORKS, 4, False),
             "It starts a process for each request: 4 at once.",
             id="process-for-each",
+        ),
+        pytest.param(
+            observe(waves(10), threads(*[1] * 10), [(50 + n, n) for n in range(6)]),
+            Conclusion(Model.FORKS, 10, True),
+            "It starts a process for each request, or has more than 10 processes: 10 or more at"
+            " once.",
+            id="process-for-each-or-many",
         ),
         pytest.param(
             observe(waves(10), fresh(10, GREENLET), fresh(6, GREENLET)),
@@ -204,6 +216,23 @@ ONE_BY_ONE = [ALONE * n for n in range(1, 11)]
 def test_conclusion(facts: Facts, conclusion: Conclusion, sentence: str) -> None:
     assert conclude(facts) == conclusion
     assert verdict(facts, conclusion) == sentence
+
+
+def test_requests_that_were_lost_are_told() -> None:
+    facts = observe(waves(4, 4), threads(4, times=2))
+    lost = [Answer(0, 0.2, failure="broken", details="Connection reset by peer")] * 2
+    facts = Facts(facts.before, [*facts.burst, *lost], facts.after, 10, TAGS)
+
+    assert verdict(facts, conclude(facts)) == (
+        "It serves with 4 threads of 1 process: 4 at once; 2 of 10 not answered."
+    )
+
+
+def test_the_process_alone_is_no_tag() -> None:
+    burst = [Answer(0, ended, 200, {"x-process-id": "1"}) for ended in waves(10)]
+    facts = Facts([answer(ALONE)], burst, [], 10, TAGS)
+
+    assert conclude(facts) == Conclusion(Model.ALL, 10, True)
 
 
 def test_a_slow_start_of_the_client_is_no_concurrency_of_the_server() -> None:

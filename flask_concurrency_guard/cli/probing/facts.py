@@ -45,11 +45,12 @@ class Tags:
     thread: str
 
     def worker(self, answer: Answer) -> Worker | None:
-        """Return who served it, if the answer says so."""
+        """Return who served it, if the answer says so.
+
+        Half of it is no help: of one process, nobody knows how many threads those were.
+        """
         process, thread = answer.headers.get(self.process), answer.headers.get(self.thread)
-        if process is None and thread is None:
-            return None
-        return Worker((process or "?", thread or "?"))
+        return None if process is None or thread is None else Worker((process, thread))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ class Facts:
     def rejected(self) -> list[Answer]:
         """Those of the burst that were turned away."""
         return [answer for answer in self.burst if answer.is_rejection]
+
+    @property
+    def lost(self) -> list[Answer]:
+        """Those of the burst that were not answered."""
+        return [answer for answer in self.burst if answer.failure]
 
     @property
     def alone(self) -> float:

@@ -84,7 +84,7 @@ def _by_tags(facts: Facts) -> Conclusion:
     if facts.compete:
         return Conclusion(model, min(workers, most), workers >= most, compete=True)
     peak = facts.peak
-    waits = peak < min(workers, most)
+    waits = peak < min(workers, most) and model is not Model.FORKS
     # To turn others away, a few are enough.
     all_seen = has_pool and facts.are_all_busy and (peak == workers or not facts.rejected)
     return Conclusion(model, peak, peak >= most and not facts.rejected, all_seen, waits)

@@ -75,6 +75,8 @@ def verdict(facts: Facts, conclusion: Conclusion) -> str:
         sentence += ", and no faster than one after the other"
     if facts.rejected:
         sentence += f"; {len(facts.rejected)} of {len(facts.burst)} requests rejected"
+    if facts.lost:
+        sentence += f"; {len(facts.lost)} of {len(facts.burst)} not answered"
     return f"{sentence}."
 
 
@@ -139,11 +141,11 @@ def _how(facts: Facts, conclusion: Conclusion) -> str:
     if model is Model.SERIAL:
         return "It serves one request at a time"
     if model is Model.UNBOUNDED:
-        if facts.is_dev_server:
-            return f"It starts a thread for each request, without bound: {served}"
-        return f"It starts a thread for each request, or has more than {threads}: {served}"
+        doubt = "without bound" if facts.is_dev_server else f"or has more than {threads}"
+        return f"It starts a thread for each request, {doubt}: {served}"
     if model is Model.FORKS:
-        return f"It starts a process for each request: {served}"
+        doubt = "" if facts.is_dev_server else f", or has more than {processes}"
+        return f"It starts a process for each request{doubt}: {served}"
     if model is Model.GREENLETS:
         return f"It serves in greenlets of {processes}: {served}"
     if model is Model.THREADS:
