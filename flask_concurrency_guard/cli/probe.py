@@ -11,6 +11,8 @@ from dataclasses import replace
 import click
 
 from .probing.answers import Answer
+from .probing.asking import MOST_AT_ONCE
+from .probing.asking import MOST_REQUESTS
 from .probing.asking import Asker
 from .probing.facts import Facts
 from .probing.facts import Tags
@@ -19,8 +21,6 @@ from .probing.show import as_json
 from .probing.show import show
 from .probing.target import BadTarget
 from .probing.target import find_target
-from .probing.words import MOST_AT_ONCE
-from .probing.words import MOST_REQUESTS
 from .screen import make_screen
 from .screen import printable
 

@@ -199,14 +199,20 @@ ONE_BY_ONE = [ALONE * n for n in range(1, 11)]
         ),
         pytest.param(
             observe([0.004] * 10, threads(3, times=4), one=0.002),
-            Conclusion(Model.UNKNOWN, 3, True),
+            Conclusion(Model.UNKNOWN, 0, False),
             "A request takes only 2.0 ms, and is over before enough others have come, so it can't"
             " be told how many are served at once; there are 3 threads of 1 process at least.",
             id="too-fast",
         ),
         pytest.param(
+            observe([0.004] * 10, fresh(10), fresh(6, 2000), server="Werkzeug/3", one=0.002),
+            Conclusion(Model.UNBOUNDED, 0, False),
+            "It starts a thread for each request, without bound.",
+            id="too-fast-and-yet",
+        ),
+        pytest.param(
             observe([0.004] * 10, one=0.002),
-            Conclusion(Model.UNKNOWN, 1, True),
+            Conclusion(Model.UNKNOWN, 0, False),
             "A request takes only 2.0 ms, and is over before enough others have come, so it can't"
             " be told how many are served at once.",
             id="too-fast-without-tags",

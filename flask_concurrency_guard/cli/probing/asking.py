@@ -5,7 +5,6 @@ from __future__ import annotations
 import ssl
 import time
 from collections.abc import Mapping
-from collections.abc import Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from http.client import HTTPResponse
@@ -22,6 +21,10 @@ if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .target import Target
+
+MOST_REQUESTS = 500
+MOST_AT_ONCE = 200
+"""How many are sent at most: this is to find out, and no attack."""
 
 KEPT = 16 * 1024
 """How much of a body is looked at. All of it is read."""
@@ -135,8 +138,3 @@ def _failed(sent: float, failure: str, error: Exception) -> Answer:
     details = getattr(error, "strerror", None) or str(error) or type(error).__name__
     one_line = " ".join(details.split())[:LONGEST]
     return Answer(sent, time.monotonic(), failure=failure, details=one_line)
-
-
-def served(answers: Sequence[Answer]) -> list[Answer]:
-    """Return those that say how views are served."""
-    return [answer for answer in answers if answer.is_served]

@@ -37,7 +37,7 @@ class Conclusion:
 
     model: Model
     at_once: int
-    """How many at once, in all."""
+    """How many at once, in all; 0 where that isn't known."""
     at_least: bool
     """Whether it may be more, since no more were sent."""
     all_seen: bool = False
@@ -59,7 +59,7 @@ def conclude(facts: Facts) -> Conclusion:
 
 def _by_timing(facts: Facts) -> Conclusion:
     if facts.is_too_fast:
-        return Conclusion(Model.UNKNOWN, 1, True)
+        return Conclusion(Model.UNKNOWN, 0, False)
     peak = facts.peak
     if facts.compete:
         # Not all began at once, maybe. Some did, or the first of them would not be slow.
@@ -79,8 +79,8 @@ def _by_tags(facts: Facts) -> Conclusion:
     model = _model_by_tags(facts)
     has_pool = model in (Model.SERIAL, Model.THREADS, Model.PROCESSES, Model.BOTH)
     if facts.is_too_fast:
-        at_once = min(workers, most)
-        return Conclusion(Model.UNKNOWN if has_pool else model, at_once, True)
+        # Who answers is known, but hardly who did so at the same time.
+        return Conclusion(Model.UNKNOWN if has_pool else model, 0, False)
     if facts.compete:
         return Conclusion(model, min(workers, most), workers >= most, compete=True)
     peak = facts.peak

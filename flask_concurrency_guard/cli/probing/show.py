@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from . import words
-from .model import Model
 
 if TYPE_CHECKING:
     from ..screen import Screen
@@ -48,7 +47,7 @@ def as_json(target: Target, facts: Facts, conclusion: Conclusion) -> dict[str, A
         "model": str(conclusion.model),
         "verdict": words.verdict(facts, conclusion),
         "advice": words.advice(facts, conclusion),
-        "peak": conclusion.at_once if served else None,
+        "peak": conclusion.at_once or None,
         "peak_is_lower_bound": conclusion.at_least,
         "peak_source": _peak_source(facts, conclusion),
         "processes": dict(facts.processes),
@@ -85,7 +84,7 @@ def _rows(facts: Facts, conclusion: Conclusion) -> list[tuple[str, str]]:
         rows.append(("rejected", _rejections(facts)))
     if facts.workers:
         rows.append(("answered by", _workers(facts)))
-    if conclusion.at_once and (facts.workers or conclusion.model is not Model.UNKNOWN):
+    if conclusion.at_once:
         more = " or more" if conclusion.at_least else ""
         rows.append(("at once", f"{conclusion.at_once}{more} ({_peak_words(facts, conclusion)})"))
     if facts.server:
@@ -142,9 +141,9 @@ def _workers(facts: Facts) -> str:
 
 
 def _peak_source(facts: Facts, conclusion: Conclusion) -> str | None:
-    if not facts.served:
+    if not conclusion.at_once:
         return None
-    if facts.is_too_fast or conclusion.compete:
+    if conclusion.compete:
         return "workers" if facts.workers else "guess"
     return "timing-and-workers" if facts.workers else "timing"
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .asking import MOST_AT_ONCE
+from .asking import MOST_REQUESTS
 from .model import Conclusion
 from .model import Model
 
 if TYPE_CHECKING:
     from .facts import Facts
-
-MOST_AT_ONCE = 200
-MOST_REQUESTS = 500
 
 POOLED = (Model.THREADS, Model.PROCESSES, Model.BOTH)
 """The models in which there is a fixed number of processes and threads."""
@@ -82,42 +81,19 @@ def verdict(facts: Facts, conclusion: Conclusion) -> str:
 
 def advice(facts: Facts, conclusion: Conclusion) -> list[str]:
     """Return what to do about it, most important first."""
-    model = conclusion.model
     found = _about_the_answer(facts)
     if facts.is_dev_server:
         found.append(DEV_ADVICE)
-    if model is Model.UNKNOWN:
-        found.append(FAST_ADVICE)
-    elif model is Model.SERIAL:
-        found.append(SERIAL_ADVICE)
-    elif model is Model.GREENLETS:
-        found.append(GREENLET_ADVICE)
-    elif model in (Model.UNBOUNDED, Model.FORKS) and not facts.is_dev_server:
-        found.append(UNBOUNDED_ADVICE)
-    elif model is Model.PROCESSES:
-        found.append(PROCESS_ADVICE)
-    elif model in (Model.THREADS, Model.BOTH) and conclusion.all_seen:
-        threads = max(facts.processes.values())
-        found.append(POOL_ADVICE.format(threads=f"{threads} threads"))
+    found += _about_the_model(facts, conclusion.model, all_seen=conclusion.all_seen)
     if conclusion.waits:
         found.append(WAITS_ADVICE)
     if conclusion.compete:
         found.append(COMPETE_ADVICE)
-    elif conclusion.at_least and model not in (Model.UNKNOWN, Model.UNBOUNDED):
-        more = min(4 * facts.at_once, MOST_AT_ONCE)
-        found.append(
-            f"No more than {facts.at_once} were sent at once, so it may serve more. To find out:"
-            f" -n {more} -c {more}."
-        )
-    elif model in POOLED and not (conclusion.all_seen or facts.rejected):
-        more = min(4 * len(facts.burst), MOST_REQUESTS)
-        found.append(
-            "Some processes had too few requests for all of their threads to be seen. To see them:"
-            f" -n {more} -c {min(more, MOST_AT_ONCE)}."
-        )
+    else:
+        found += _to_know_more(facts, conclusion)
     if facts.were_connections_lost:
         found.append(BACKLOG_ADVICE)
-    if not facts.workers and model is not Model.REJECTS:
+    if not facts.workers and conclusion.model is not Model.REJECTS:
         found.append(NO_TAGS_ADVICE)
     return found
 
@@ -132,31 +108,67 @@ def _about_the_answer(facts: Facts) -> list[str]:
     return []
 
 
+def _about_the_model(facts: Facts, model: Model, *, all_seen: bool) -> list[str]:
+    if model is Model.SERIAL:
+        return [SERIAL_ADVICE]
+    if model is Model.GREENLETS:
+        return [GREENLET_ADVICE]
+    if model is Model.PROCESSES:
+        return [PROCESS_ADVICE]
+    if model in (Model.UNBOUNDED, Model.FORKS):
+        return [] if facts.is_dev_server else [UNBOUNDED_ADVICE]
+    if model in (Model.THREADS, Model.BOTH) and all_seen:
+        threads = max(facts.processes.values())
+        return [POOL_ADVICE.format(threads=f"{threads} threads")]
+    return []
+
+
+def _to_know_more(facts: Facts, conclusion: Conclusion) -> list[str]:
+    model = conclusion.model
+    if not conclusion.at_once:
+        return [] if model is Model.REJECTS else [FAST_ADVICE]
+    requests = min(4 * len(facts.burst), MOST_REQUESTS)
+    more = f"-n {requests} -c {min(requests, MOST_AT_ONCE)}."
+    if facts.at_once == MOST_AT_ONCE:
+        return []
+    if conclusion.at_least and model is not Model.UNBOUNDED:
+        return [
+            f"No more than {facts.at_once} were sent at once, so it may serve more. To find out:"
+            f" {more}"
+        ]
+    if model in POOLED and not (conclusion.all_seen or facts.rejected):
+        return [
+            "Some processes had too few requests for all of their threads to be seen. To see them:"
+            f" {more}"
+        ]
+    return []
+
+
 def _how(facts: Facts, conclusion: Conclusion) -> str:
     model = conclusion.model
-    number = _number(conclusion)
-    served = f"{number} at once"
+    number = f"{conclusion.at_once}" + (" or more" if conclusion.at_least else "")
+    served = f": {number} at once" if conclusion.at_once else ""
     threads = _count(facts.workers, "thread")
     processes = _count(facts.processes, "process", "processes")
     if model is Model.SERIAL:
         return "It serves one request at a time"
     if model is Model.UNBOUNDED:
         doubt = "without bound" if facts.is_dev_server else f"or has more than {threads}"
-        return f"It starts a thread for each request, {doubt}: {served}"
+        return f"It starts a thread for each request, {doubt}{served}"
     if model is Model.FORKS:
         doubt = "" if facts.is_dev_server else f", or has more than {processes}"
-        return f"It starts a process for each request{doubt}: {served}"
+        return f"It starts a process for each request{doubt}{served}"
     if model is Model.GREENLETS:
-        return f"It serves in greenlets of {processes}: {served}"
+        return f"It serves in greenlets of {processes}{served}"
     if model is Model.THREADS:
-        return f"It serves with {_more(conclusion)}{threads} of {processes}: {served}"
+        return f"It serves with {_more(conclusion)}{threads} of {processes}{served}"
     if model is Model.PROCESSES:
-        return f"It serves with {_more(conclusion)}{processes}, one request each: {served}"
+        return f"It serves with {_more(conclusion)}{processes}, one request each{served}"
     if model is Model.BOTH:
-        return f"It serves with {_more(conclusion)}{processes} of {_spread(facts)}: {served}"
+        return f"It serves with {_more(conclusion)}{processes} of {_spread(facts)}{served}"
     if model is Model.ALL:
-        return f"It serves all that were sent: {served}"
-    return f"It serves {served}"
+        return f"It serves all that were sent{served}"
+    return f"It serves {number} at once"
 
 
 def _too_fast(facts: Facts) -> str:
@@ -170,10 +182,6 @@ def _too_fast(facts: Facts) -> str:
         f"A request takes only {1000 * facts.alone:.1f} ms, and is over before enough others have"
         f" come, so it can't be told how many are served at once{seen}."
     )
-
-
-def _number(conclusion: Conclusion) -> str:
-    return f"{conclusion.at_once}" + (" or more" if conclusion.at_least else "")
 
 
 def _more(conclusion: Conclusion) -> str:
