@@ -28,10 +28,7 @@ SERIAL_ADVICE = (
     "One slow request holds up all others. Give it threads (gunicorn: '--threads 16'; Flask's"
     " development server: 'threaded=True'), or more processes."
 )
-FAST_ADVICE = (
-    "Ask for a URL that takes 0.2 s or longer, such as a view that sleeps, or send more at once"
-    " (-n 100 -c 50)."
-)
+FAST_ADVICE = "Ask for a URL that takes 0.2 s or longer, such as a view that sleeps."
 NO_TAGS_ADVICE = (
     "Nothing in the response tells who served it, so this is from timing alone. Under a"
     " 'ConcurrencyGuard' with its headers on ('X-Process-Id', 'X-Thread-Id'; other names by"
