@@ -16,6 +16,7 @@ import pytest
 from cli.cli_support import run
 from cli.cli_support import run_json
 
+from flask_concurrency_guard.cli.probing import target as targets
 from flask_concurrency_guard.cli.probing.target import BadTarget
 from flask_concurrency_guard.cli.probing.target import find_target
 
@@ -147,6 +148,17 @@ def test_target(url: str, path: str, host: str) -> None:
 @pytest.mark.parametrize("address", ["10.0.0.1", "[2001:db8::1]", "[::ffff:10.0.0.1]"])
 def test_other_machine(address: str) -> None:
     assert not find_target(f"http://{address}/").is_local
+
+
+def test_other_machine_is_asked_if_that_is_meant(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(targets, "_is_loopback", lambda address: False)
+    refused = run(None, "probe", server, "-n", "2")
+
+    assert refused.exit_code == 2
+    assert Handler.seen == []
+    assert run_json(None, "probe", server, "-n", "2", "--yes")["statuses"] == {"200": 2}
 
 
 def test_nothing_listens(listener: socket.socket) -> None:
