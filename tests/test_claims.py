@@ -276,10 +276,12 @@ def test_in_overload_the_least_important_are_turned_away_first() -> None:
     assert [status(50, name) for name in ("critical", "default", "sheddable")] == [503, 503, 503]
 
 
-def test_a_command_may_be_important() -> None:
-    _, guard = make_app(limit=1)
+def test_a_command_may_be_important(caplog: pytest.LogCaptureFixture) -> None:
+    app, guard = make_app(limit=2)
     with guard.lease(priority="critical") as lease:
         assert lease.claim.rank == 0
+        assert get(app).status_code == 200
+    assert caplog.messages == []
     with pytest.raises(ValueError, match="priority") as error:
         guard.lease(priority="urgent")
     assert str(error.value) == (

@@ -69,8 +69,8 @@ class Priorities:
         return self._patience[str(name)]
 
     def rank(self, environ: WSGIEnvironment | None) -> int:
-        """Return the rank of a class that is in the tags; that of most requests outside of one."""
-        return self.ranks[self.default if environ is None else environ[_PRIORITY]]
+        """Return the rank of the class that is in the tags, or of most requests if none is."""
+        return self.ranks[self.default if environ is None else environ.get(_PRIORITY, self.default)]
 
     def named(self, name: str) -> int:
         """Return the rank of a class.
