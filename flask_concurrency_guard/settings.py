@@ -106,6 +106,7 @@ class Settings:
     key: Callable[[Any], Hashable | None] | None
     per_key: int | None
     slow_after: float | None
+    access_log: str | None
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -446,6 +447,14 @@ SETTINGS = (
         "a positive number of seconds, or None for no watchdog",
         "After how many seconds a request is logged with what it is at, and again after twice as "
         "many; `None` for never. With it, a thread looks at the requests in flight.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ACCESS_LOG",
+        None,
+        values.optional(values.one_of("logfmt", "json")),
+        "'logfmt' or 'json', or None for no access log",
+        "One log line for each request, as `logfmt` or `json`: what was decided on it, who served "
+        "it, and how long it took; `None` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

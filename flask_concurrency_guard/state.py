@@ -16,6 +16,7 @@ from .limits import AppLimit
 from .limits import make_limit
 from .limits import make_shedder
 from .matching import Matcher
+from .observe.access_log import AccessLog
 from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
@@ -169,6 +170,8 @@ def _make_observers(settings: Settings, store: Store | None) -> list[Observer]:
         observers.append(Display(store, show_query=settings.show_query))
     if settings.slow_after is not None:
         observers.append(Watchdog(settings.slow_after))
+    if settings.access_log is not None:
+        observers.append(AccessLog(settings.access_log))
     return observers
 
 
