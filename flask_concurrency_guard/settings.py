@@ -107,6 +107,7 @@ class Settings:
     per_key: int | None
     slow_after: float | None
     access_log: str | None
+    metrics: tuple[str, ...]
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -455,6 +456,14 @@ SETTINGS = (
         "'logfmt' or 'json', or None for no access log",
         "One log line for each request, as `logfmt` or `json`: what was decided on it, who served "
         "it, and how long it took; `None` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_METRICS",
+        None,
+        values.some_of("prometheus", "otel"),
+        "'prometheus' or 'otel', or a list of both, or None for no metrics",
+        "Where metrics go: to `prometheus` (needs prometheus_client), `otel` (needs OpenTelemetry) "
+        "or both; `None` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

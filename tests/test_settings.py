@@ -104,6 +104,10 @@ def test_the_defaults_are_not_shared() -> None:
         ("HEADERS", True, {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}),
         ("HEADERS", {"limit": "X-Limit", "thread_id": None}, {"limit": "X-Limit"}),
         ("HEADERS", '{"queue_time": "X-Queue-Time"}', {"queue_time": "X-Queue-Time"}),
+        ("METRICS", "prometheus", ("prometheus",)),
+        ("METRICS", ["otel", "prometheus"], ("prometheus", "otel")),
+        ("METRICS", "otel, prometheus", ("prometheus", "otel")),
+        ("METRICS", "none", ()),
         ("ACCESS_LOG", "json", "json"),
         ("ACCESS_LOG", "none", None),
         ("JSON_BACKEND", None, None),
@@ -258,6 +262,12 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
             "must be 'stdlib', 'msgspec', 'orjson', 'simplejson' or 'ujson', or None to leave"
             " 'app.json' alone, got 'rapid'.",
         ),
+        (
+            "METRICS",
+            ["statsd"],
+            "must be 'prometheus' or 'otel', or a list of both, or None for no metrics, got"
+            " ['statsd'].",
+        ),
         ("ACCESS_LOG", True, "must be 'logfmt' or 'json', or None for no access log, got True."),
         ("JSON_STYLE", "old", "must be 'flask' or 'modern', got 'old'."),
         ("JSON_STYLE", None, "must be 'flask' or 'modern', got None."),
@@ -307,9 +317,10 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
             " STORE_TIMEOUT, LEASE_TIME, SHOW_QUERY, ON_STORE_ERROR, MAX_QUEUE, MAX_WAIT,"
             " QUEUE_ORDER, MAX_AGE, CODEL_TARGET, CODEL_INTERVAL, TRUST_REQUEST_START,"
             " DEADLINE_HEADER, SERVE_GONE, EXEMPT, LIMITS, KEY, PER_KEY, SLOW_AFTER, ACCESS_LOG,"
-            " REJECT_STATUS, RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE, JSON_NAN,"
-            " JSON_DECIMAL, JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES, JSON_SORT_KEYS,"
-            " JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH, JSON_MAX_BYTES.",
+            " METRICS, REJECT_STATUS, RETRY_AFTER, REJECT_VIA, HEADERS, JSON_BACKEND, JSON_STYLE,"
+            " JSON_NAN, JSON_DECIMAL, JSON_BIGINT, JSON_DATETIME, JSON_NAIVE, JSON_BYTES,"
+            " JSON_SORT_KEYS, JSON_ENSURE_ASCII, JSON_DUPLICATE_KEYS, JSON_MAX_DEPTH,"
+            " JSON_MAX_BYTES.",
         ),
         ("JSON_NAM", "Did you mean 'CONCURRENCY_GUARD_JSON_NAN'?"),
         ("JSON_DEPTH", "Did you mean 'CONCURRENCY_GUARD_JSON_MAX_DEPTH'?"),

@@ -20,12 +20,12 @@ from typing import Any
 from typing import TextIO
 from urllib.parse import quote
 
-from ..tags import ADMITTED
 from ..tags import DECIDED_AT_KEY
-from ..tags import EXEMPT
 from ..tags import STATUS_KEY
 from ..tags import tag_key
 from .current import current_environ
+from .outcomes import REJECTED
+from .outcomes import outcome_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -42,7 +42,6 @@ who writes into the same pipe can tear apart (`PIPE_BUF`)."""
 LONGEST_METHOD = 20
 
 _CAME = "flask_concurrency_guard.came"
-_DECISION = tag_key("decision")
 _QUEUE_AGE = tag_key("queue_age")
 _QUEUE_TIME = tag_key("queue_time")
 
@@ -71,13 +70,7 @@ class AccessLog:
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Log a request that was admitted, or exempt."""
-        if environ[_DECISION] == EXEMPT:
-            self._log(environ, EXEMPT, None, lease.held)
-            return
-        rejection = lease.rejection
-        for companion in lease.companions:
-            rejection = companion.rejection or rejection
-        outcome = ADMITTED if rejection is None else "shadow"
+        outcome, rejection = outcome_of(environ, lease)
         self._log(environ, outcome, rejection, lease.held + environ[_QUEUE_TIME])
 
     def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
@@ -86,7 +79,7 @@ class AccessLog:
             return
         duration = rejection.queue_time + time.monotonic() - environ[DECIDED_AT_KEY]
         environ[_CAME] = time.time() - duration, environ["REQUEST_METHOD"], _path(environ)
-        self._log(environ, "rejected", rejection, duration)
+        self._log(environ, REJECTED, rejection, duration)
 
     def _log(
         self,

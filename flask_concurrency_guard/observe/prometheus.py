@@ -1,0 +1,236 @@
+"""What becomes of requests, as metrics of Prometheus.
+
+They are written as things happen, not read at a scrape: with several processes that is the only way
+that prometheus_client has (`PROMETHEUS_MULTIPROC_DIR`). All labels come from closed sets, the names
+of limits, outcomes and reasons. Nothing that a client sends becomes one.
+"""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import TYPE_CHECKING
+from typing import Any
+
+from ..core.fork import reset_after_fork
+from ..core.limiter import Limiter
+from ..core.shared import SharedLimiter
+from ..errors import ConfigurationError
+from ..signals import request_queued
+from ..tags import tag_key
+from .outcomes import REJECTED
+from .outcomes import outcome_of
+from .outcomes import outcomes_by_limiter
+
+try:
+    from prometheus_client import Counter
+    from prometheus_client import Gauge
+    from prometheus_client import Histogram
+except ImportError:
+    raise ConfigurationError(
+        "'CONCURRENCY_GUARD_METRICS' has 'prometheus', which needs prometheus_client: 'pip install"
+        " Flask-Concurrency-Guard[prometheus]'."
+    ) from None
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from ..core.decisions import Rejection
+    from ..core.lease import Lease
+
+PREFIX = "concurrency_guard_"
+
+BUCKETS = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+"""In seconds."""
+
+_QUEUE_AGE = tag_key("queue_age")
+
+
+class PrometheusMetrics:
+    """Keep the metrics of one app's requests, in the default registry.
+
+    Those of several apps in a process add up.
+
+    :param sender: returns the sender of the app's signals.
+    """
+
+    sees_exempt = True
+
+    def __init__(self, sender: Callable[[], object]) -> None:
+        self._sender = sender
+        self._families = _families()
+        self.after_fork()
+        reset_after_fork(self)
+        request_queued.connect(self._queued)
+
+    def after_fork(self) -> None:
+        """Forget what the parent has told of itself. So does prometheus_client."""
+        self._lock = threading.Lock()
+        self._series: dict[str, _Series] = {}
+
+    def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """Count a request that is admitted as being in flight."""
+        for one in (lease, *lease.companions):
+            if isinstance(one.limiter, Limiter):
+                series = self._series_of(one.limiter)
+                series.active.inc()
+                if one.limiter.limit != series.limit:
+                    self._tell_limit(series)
+                if one.queue_time:
+                    series.queue_wait.observe(one.queue_time)
+        self._tell_queues()
+
+    def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
+        """Count a request that was served, and how long that took."""
+        for one in (lease, *lease.companions):
+            if isinstance(one.limiter, Limiter):
+                series = self._series_of(one.limiter)
+                series.active.dec()
+                # They began together; and not every limiter measures all of its own.
+                series.lease_duration.observe(lease.held)
+                if one.limiter.limit != series.limit:
+                    self._tell_limit(series)
+        for limiter, outcome, reason in outcomes_by_limiter(environ, lease):
+            self._families.count(limiter, outcome, reason)
+        if _QUEUE_AGE in environ:
+            outcome, _ = outcome_of(environ, lease)
+            self._families.queue_age.labels(outcome).observe(environ[_QUEUE_AGE])
+
+    def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
+        """Count a request that was rejected. One that would have been counts at its end."""
+        if not rejection.enforced:
+            return
+        families = self._families
+        families.count(rejection.limiter, REJECTED, str(rejection.reason))
+        if rejection.queue_time:
+            families.queue_wait.labels(rejection.limiter).observe(rejection.queue_time)
+        if _QUEUE_AGE in environ:
+            families.queue_age.labels(REJECTED).observe(environ[_QUEUE_AGE])
+        self._tell_queues()
+
+    def _queued(self, sender: object, lease: Lease, **extra: object) -> None:
+        if sender is self._sender() and isinstance(lease.limiter, Limiter):
+            series = self._series_of(lease.limiter)
+            if lease.limiter.limit != series.limit:
+                self._tell_limit(series)
+            self._tell_queue(series)
+
+    def _series_of(self, limiter: Limiter) -> _Series:
+        series = self._series.get(limiter.name)
+        if series is None:
+            series = self._series.setdefault(limiter.name, _Series(limiter, self._families))
+        return series
+
+    def _tell_queues(self) -> None:
+        for series in tuple(self._series.values()):
+            if series.queued:
+                self._tell_queue(series)
+
+    # What changed is added, since other apps may have a limiter of that name. It is read with the
+    # lock held: who comes last tells the last state.
+
+    def _tell_queue(self, series: _Series) -> None:
+        with self._lock:
+            queued = series.limiter.snapshot().queued
+            series.queued_requests.inc(queued - series.queued)
+            series.queued = queued
+
+    def _tell_limit(self, series: _Series) -> None:
+        with self._lock:
+            limit = series.limiter.limit
+            if isinstance(series.limiter, SharedLimiter):
+                series.limit_gauge.set(limit)
+            else:
+                series.limit_gauge.inc(limit - series.limit)
+            series.limit = limit
+
+
+class _Families:
+    """The metrics by themselves, without the labels."""
+
+    def __init__(self) -> None:
+        self.active = Gauge(
+            f"{PREFIX}active_requests",
+            "Requests in flight: admitted, and not at their end.",
+            ("limiter",),
+            multiprocess_mode="livesum",
+        )
+        self.queued = Gauge(
+            f"{PREFIX}queued_requests",
+            "Requests that wait for a place.",
+            ("limiter",),
+            multiprocess_mode="livesum",
+        )
+        self.limit = Gauge(
+            f"{PREFIX}limit",
+            "How many may be in flight, in all processes together that have the limit for"
+            " themselves.",
+            ("limiter",),
+            multiprocess_mode="livesum",
+        )
+        self.shared_limit = Gauge(
+            f"{PREFIX}shared_limit",
+            "How many may be in flight in all processes that share the limit.",
+            ("limiter",),
+            multiprocess_mode="livemax",
+        )
+        self.requests = Counter(
+            f"{PREFIX}requests_total",
+            "Requests that are at their end, by what became of them and why.",
+            ("limiter", "outcome", "reason"),
+        )
+        self.queue_wait = Histogram(
+            f"{PREFIX}queue_wait_seconds",
+            "How long requests waited for a place, if they had to.",
+            ("limiter",),
+            buckets=BUCKETS,
+        )
+        self.lease_duration = Histogram(
+            f"{PREFIX}lease_duration_seconds",
+            "How long requests were in flight.",
+            ("limiter",),
+            buckets=BUCKETS,
+        )
+        self.queue_age = Histogram(
+            f"{PREFIX}queue_age_seconds",
+            "How long requests had waited when they came to the guard, where that is known.",
+            ("outcome",),
+            buckets=BUCKETS,
+        )
+
+        self._counters: dict[tuple[str, str, str], Any] = {}
+
+    def count(self, limiter: str, outcome: str, reason: str) -> None:
+        """Count a request."""
+        labels = limiter, outcome, reason
+        counter = self._counters.get(labels)
+        if counter is None:
+            counter = self._counters[labels] = self.requests.labels(*labels)
+        counter.inc()
+
+
+@cache
+def _families() -> _Families:
+    # Once in a process: the registry takes no name twice.
+    return _Families()
+
+
+class _Series:
+    """The metrics of one limiter, and what they have been told of it."""
+
+    def __init__(self, limiter: Limiter, families: _Families) -> None:
+        self.limiter = limiter
+        self.limit = 0
+        self.queued = 0
+        name = limiter.name
+        is_shared = isinstance(limiter, SharedLimiter)
+        self.active: Any = families.active.labels(name)
+        self.queued_requests: Any = families.queued.labels(name)
+        limits = families.shared_limit if is_shared else families.limit
+        self.limit_gauge: Any = limits.labels(name)
+        self.queue_wait: Any = families.queue_wait.labels(name)
+        self.lease_duration: Any = families.lease_duration.labels(name)
