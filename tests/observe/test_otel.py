@@ -1,4 +1,4 @@
-"""What OpenTelemetry is told; and its own instrumentation of Flask around the guard, or inside."""
+"""What OpenTelemetry is told of requests."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from typing import Any
 
 import pytest
 from core_support import wait_until
-from flask import Flask
 from opentelemetry import metrics
-from opentelemetry.instrumentation.flask import FlaskInstrumentor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from support import call
 from support import hold
 from support import make_app
 
-from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard.observe.otel import PREFIX
 
 reader = InMemoryMetricReader()
@@ -117,73 +111,3 @@ def test_a_shared_limit_is_not_one_to_add_up(tmp_path: Any) -> None:
     call(app, "/shared/x").read()
     assert points()["shared_limit", "shared"].value == 3
     assert ("limit", "shared") not in points()
-
-
-# From here on: with OpenTelemetry's instrumentation of Flask.
-
-
-class Traced:
-    """An app, its guard, and the spans of its requests."""
-
-    def __init__(self, order: str) -> None:
-        self.exporter = InMemorySpanExporter()
-        self.provider = TracerProvider()
-        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.app = Flask(__name__)
-        self.app.config.update(CONCURRENCY_GUARD_LIMIT=1, CONCURRENCY_GUARD_MAX_QUEUE=0)
-        if order == "guard-inside":
-            self.guard = ConcurrencyGuard(self.app)
-            self.instrument()
-        else:
-            self.instrument()
-            self.guard = ConcurrencyGuard(self.app)
-
-        @self.app.get("/hello")
-        def hello() -> str:
-            return "hello"
-
-        @self.app.get("/fail")
-        def fail() -> str:
-            raise LookupError("on purpose")
-
-    def instrument(self) -> None:
-        FlaskInstrumentor().instrument_app(self.app, tracer_provider=self.provider)
-
-    def spans(self) -> list[tuple[str, int]]:
-        return [
-            (
-                span.name,
-                (span.attributes or {}).get("http.status_code")
-                or (span.attributes or {}).get("http.response.status_code"),
-            )  # type: ignore[misc]
-            for span in self.exporter.get_finished_spans()
-        ]
-
-
-@pytest.fixture(params=["guard-inside", "guard-outside"])
-def order(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-def test_the_guard_and_the_instrumentation_work_in_both_orders(order: str) -> None:
-    traced = Traced(order)
-    client = traced.app.test_client()
-    for _ in range(3):
-        with client.get("/hello") as response:
-            assert (response.status_code, response.data) == (200, b"hello")
-        with client.get("/fail") as response:
-            assert response.status_code == 500
-    assert traced.spans() == [("GET /hello", 200), ("GET /fail", 500)] * 3
-    snapshot = traced.guard.snapshot(app=traced.app)
-    assert (snapshot.in_flight, snapshot.admitted) == (0, 6)
-
-
-def test_a_rejection_has_no_span_in_either_order(order: str) -> None:
-    traced = Traced(order)
-    client = traced.app.test_client()
-    with client.get("/hello", buffered=False):
-        with client.get("/hello") as response:
-            assert response.status_code == 503
-        assert traced.guard.snapshot(app=traced.app).in_flight == 1
-    assert traced.guard.snapshot(app=traced.app).in_flight == 0
-    assert len(traced.spans()) == 1
