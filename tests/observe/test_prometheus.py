@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -149,6 +150,18 @@ def test_a_limit_that_changes_is_told_with_the_next_request(sample: Sample) -> N
     guard.set_limit(9)
     call(app, "/x").read()
     assert sample("limit", limiter="default") == 9
+
+
+def test_a_shared_limit_is_not_one_to_add_up(sample: Sample, tmp_path: Path) -> None:
+    shared = {"limit": 3, "scope": "host", "match": "/shared/*"}
+    app, _ = make_app(
+        metrics="prometheus", dir=str(tmp_path), name="prometheus", limits={"few": shared}
+    )
+    for _ in range(2):
+        call(app, "/shared/x").read()
+    assert sample("shared_limit", limiter="few") == 3
+    assert sample("limit", limiter="few") == 0
+    assert sample("limit", limiter="default") == 32
 
 
 def test_several_apps_add_up(sample: Sample) -> None:
