@@ -133,6 +133,11 @@ def test_the_record_has_the_fields_as_attributes(lines: Lines) -> None:
     assert type(record.status) is int
 
 
+def test_no_field_is_called_like_something_that_records_have() -> None:
+    taken = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+    assert set(ORDER) & taken == set()
+
+
 def test_a_filter_of_tags_changes_no_field(lines: Lines) -> None:
     lines.addFilter(TagFilter())
     lines.setFormatter(logging.Formatter("%(process_id)s %(limit)s %(request_number)s"))
