@@ -18,6 +18,7 @@ from ..core.shared import SharedLimiter
 from ..errors import ConfigurationError
 from ..signals import request_queued
 from ..tags import tag_key
+from .outcomes import BOUNDARIES
 from .outcomes import REJECTED
 from .outcomes import outcome_of
 from .outcomes import outcomes_by_limiter
@@ -42,11 +43,6 @@ if TYPE_CHECKING:
     from ..core.lease import Lease
 
 PREFIX = "flask.concurrency_guard."
-
-BOUNDARIES = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-)  # fmt: skip
-"""In seconds, for who has no view of his own."""
 
 _QUEUE_AGE = tag_key("queue_age")
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ..core.decisions import Rejection
     from ..core.lease import Lease
 
+BOUNDARIES = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+"""Of what histograms of times tell apart, in seconds."""
+
 REJECTED = "rejected"
 SHADOWED = "shadow"
 """Admitted, although it would have been rejected."""

@@ -7,8 +7,10 @@ of limits, outcomes and reasons. Nothing that a client sends becomes one.
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -18,6 +20,7 @@ from ..core.shared import SharedLimiter
 from ..errors import ConfigurationError
 from ..signals import request_queued
 from ..tags import tag_key
+from .outcomes import BOUNDARIES
 from .outcomes import REJECTED
 from .outcomes import outcome_of
 from .outcomes import outcomes_by_limiter
@@ -42,11 +45,6 @@ if TYPE_CHECKING:
 
 PREFIX = "concurrency_guard_"
 
-BUCKETS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
-)  # fmt: skip
-"""In seconds."""
-
 _QUEUE_AGE = tag_key("queue_age")
 
 
@@ -56,11 +54,13 @@ class PrometheusMetrics:
     Those of several apps in a process add up.
 
     :param sender: returns the sender of the app's signals.
+    :raises ConfigurationError: there are several processes, and their folder isn't there.
     """
 
     sees_exempt = True
 
     def __init__(self, sender: Callable[[], object]) -> None:
+        _check_folder()
         self._sender = sender
         self._families = _families()
         self.after_fork()
@@ -149,6 +149,16 @@ class PrometheusMetrics:
             series.limit = limit
 
 
+def _check_folder() -> None:
+    # Otherwise each request would find out.
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder and not (Path(folder).is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+        raise ConfigurationError(
+            f"'PROMETHEUS_MULTIPROC_DIR' is '{folder}', which is no folder that can be written to."
+            " Make it before the app starts."
+        )
+
+
 class _Families:
     """The metrics by themselves, without the labels."""
 
@@ -187,19 +197,19 @@ class _Families:
             f"{PREFIX}queue_wait_seconds",
             "How long requests waited for a place, if they had to.",
             ("limiter",),
-            buckets=BUCKETS,
+            buckets=BOUNDARIES,
         )
         self.lease_duration = Histogram(
             f"{PREFIX}lease_duration_seconds",
             "How long requests were in flight.",
             ("limiter",),
-            buckets=BUCKETS,
+            buckets=BOUNDARIES,
         )
         self.queue_age = Histogram(
             f"{PREFIX}queue_age_seconds",
             "How long requests had waited when they came to the guard, where that is known.",
             ("outcome",),
-            buckets=BUCKETS,
+            buckets=BOUNDARIES,
         )
 
         self._counters: dict[tuple[str, str, str], Any] = {}

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from datetime import UTC
 from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -68,14 +69,18 @@ def read_logfmt(line: str) -> dict[str, Any]:
     return {name: json.loads(value) if value[0] == '"' else value for name, value in fields.items()}
 
 
+FAILED = "What observes requests has failed; going on."
+
+
 @pytest.fixture
-def lines() -> Iterator[Lines]:
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
     handler = Lines()
     level = access_log.logger.level
     access_log.logger.addHandler(handler)
     yield handler
     access_log.logger.removeHandler(handler)
     access_log.logger.setLevel(level)
+    assert FAILED not in [record.getMessage() for record in caplog.get_records("call")]
 
 
 def guarded(form: str = "logfmt", app: Any = hello, **options: Any) -> GuardMiddleware:
@@ -219,6 +224,7 @@ def test_an_exempt_request_has_a_line_as_well(lines: Lines) -> None:
 
 
 def test_a_wait_in_the_line_is_in_the_duration(lines: Lines) -> None:
+    began = datetime.now(UTC)
     clock = Clock()
     guard = guarded(max_wait=5.0, clock=clock)
     first = call(guard, "/first")
@@ -234,6 +240,8 @@ def test_a_wait_in_the_line_is_in_the_duration(lines: Lines) -> None:
     assert (fields["path"], fields["queue_time"]) == ("/second", "1.500000")
     assert fields["duration"] == "1.500000"
     assert fields["thread_id"] == str(thread.native_id)
+    admitted = datetime.fromisoformat(fields["time"]) + timedelta(seconds=1.5)
+    assert began <= admitted <= datetime.now(UTC)
 
 
 def test_a_queue_age_is_there_where_it_is_known(lines: Lines) -> None:
@@ -355,6 +363,7 @@ def test_a_response_that_is_dropped_has_its_line_with_the_next(path: str, lines:
     ring.append(ring)  # Only the collector finds it.
     del ring
     gc.collect()
+    assert lines.lines == []  # The collector may run in the middle of anything.
     call(app, path).read()
     assert len(lines.lines) == 2
     assert guard.snapshot().in_flight == 0
@@ -374,7 +383,8 @@ def test_a_handler_that_raises_harms_nobody(lines: Lines, caplog: pytest.LogCapt
     guard = guarded()
     assert call(guard).read() == b"hello"
     assert guard.limiter.in_flight == 0
-    assert caplog.messages[-1] == "What observes requests has failed; going on."
+    assert caplog.messages[-1] == FAILED
+    caplog.clear()
 
 
 SEEN = """

@@ -18,6 +18,7 @@ from support import make_app
 from flask_concurrency_guard.observe.otel import PREFIX
 
 reader = InMemoryMetricReader()
+VAIN = {"limit": 1, "max_wait": 0.01, "match": "/vain/*"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -83,8 +84,16 @@ def test_who_waits_is_counted_and_timed() -> None:
         wait_until(lambda: added("queued_requests", "default") == 1)
     thread.join(10)
     assert added("queued_requests", "default") == 0
-    assert added("time_in_queue", "default") == 0
     assert added("request.time_in_queue", "default") == 1
+
+
+def test_who_waited_in_vain_is_timed() -> None:
+    app, _ = make_app(metrics="otel", limits={"vain": VAIN})
+    with hold(app, "/vain/x"):
+        assert app.test_client().get("/vain/y", buffered=True).status_code == 503
+    waited = points()["request.time_in_queue", "vain"]
+    assert (waited.count, waited.sum >= 0.01) == (1, True)
+    assert points()["requests", "queue_timeout", "rejected", "vain"].value == 1
 
 
 def test_shadow_mode_is_told_apart() -> None:

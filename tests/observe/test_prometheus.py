@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,18 @@ from support import call
 from support import hold
 from support import make_app
 
+from flask_concurrency_guard import ConfigurationError
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.observe import prometheus
 
 Sample = Callable[..., float]
 
 
+FAILED = "What observes requests has failed; going on."
+
+
 @pytest.fixture
-def sample() -> Sample:
+def sample(caplog: pytest.LogCaptureFixture) -> Iterator[Sample]:
     """Return what has been added to a sample since the test began."""
     before = {
         (sample.name, *sorted(sample.labels.items())): sample.value
@@ -40,7 +45,8 @@ def sample() -> Sample:
         now = REGISTRY.get_sample_value(name, labels) or 0.0
         return now - before.get((name, *sorted(labels.items())), 0.0)
 
-    return added
+    yield added
+    assert FAILED not in [record.getMessage() for record in caplog.get_records("call")]
 
 
 def requests(sample: Sample, limiter: str, outcome: str, reason: str = "") -> float:
@@ -113,6 +119,7 @@ def test_a_client_that_has_too_many_counts_for_the_limit(sample: Sample) -> None
     settings = {"key": "remote_addr", "per_key": 1, "metrics": "prometheus"}
     app, guard = make_app(**settings)
     with hold(app):
+        assert sample("active_requests", limiter="default") == 1
         assert app.test_client().get("/y", buffered=True).status_code == 429
         guard.set_mode("shadow")
         with hold(app):
@@ -165,11 +172,17 @@ def test_a_shared_limit_is_not_one_to_add_up(sample: Sample, tmp_path: Path) -> 
 
 
 def test_several_apps_add_up(sample: Sample) -> None:
-    apps = [make_app(metrics="prometheus", limit=limit)[0] for limit in (3, 4)]
-    with hold(apps[0]), hold(apps[1]):
-        assert sample("limit", limiter="default") == 7
-        assert sample("active_requests", limiter="default") == 2
-    assert requests(sample, "default", "admitted") == 2
+    apps = [make_app(metrics="prometheus", limit=limit, max_wait=10.0)[0] for limit in (1, 4)]
+    with hold(apps[0]):
+        thread = threading.Thread(target=lambda: call(apps[0], "/y").read())
+        thread.start()
+        wait_until(lambda: sample("queued_requests", limiter="default") >= 1)
+        with hold(apps[1]):
+            assert sample("limit", limiter="default") == 5
+            assert sample("active_requests", limiter="default") == 2
+            assert sample("queued_requests", limiter="default") == 1
+    thread.join(10)
+    assert requests(sample, "default", "admitted") == 3
 
 
 def labels() -> set[tuple[str, str]]:
@@ -207,7 +220,7 @@ def test_a_metric_that_fails_harms_nobody(
     monkeypatch.setattr(prometheus, "_Series", fail)
     assert call(app, "/x").read() == b"x"
     assert guard.snapshot().in_flight == 0
-    assert caplog.messages == ["What observes requests has failed; going on."] * 2
+    assert caplog.messages == [FAILED] * 2
 
 
 def test_an_app_that_is_gone_is_not_kept() -> None:
@@ -219,6 +232,18 @@ def test_an_app_that_is_gone_is_not_kept() -> None:
     del app, _
     gc.collect()
     assert len(observers) == 0
+
+
+def test_a_folder_that_is_not_there_stops_init_app(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path / "gone"))
+    with pytest.raises(ConfigurationError) as error:
+        make_app(metrics="prometheus")
+    assert str(error.value) == (
+        f"'PROMETHEUS_MULTIPROC_DIR' is '{tmp_path}/gone', which is no folder that can be written"
+        " to. Make it before the app starts."
+    )
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
