@@ -105,6 +105,10 @@ class Settings:
     limits: Mapping[str, NamedLimit]
     key: Callable[[Any], Hashable | None] | None
     per_key: int | None
+    partitions: Mapping[str, values.Share]
+    partition: Callable[[Any], Hashable | None] | None
+    priorities: tuple[str, ...]
+    priority: Callable[[Any], Hashable | None] | None
     slow_after: float | None
     access_log: str | None
     metrics: tuple[str, ...]
@@ -127,8 +131,12 @@ class Settings:
     json_max_bytes: int | str | None
 
     def of_limit(self, named: NamedLimit) -> Settings:
-        """Return the settings of a limit: these, but for those in which it differs."""
-        return replace(self, **named.settings)
+        """Return the settings of a limit: these, but for those in which it differs.
+
+        What the app's own limit has for its clients and partitions, others only have if they say
+        so: the app's own bounds their requests already.
+        """
+        return replace(self, **{"per_key": None, "partitions": {}, **named.settings})
 
     def json_rules(self) -> dict[str, Any]:
         """Return the rules for JSON by the names of the policy, without those left to the style."""
@@ -174,6 +182,17 @@ def read_limit(name: Any, options: Any) -> NamedLimit:
             )
         read[option] = _checked(known[option], f"'{option}' of the limit '{name}'", value)
     return NamedLimit(name, read.pop("match", ()), read.pop("endpoint", ()), read)
+
+
+def read_cost(places: Any) -> int:
+    """Return how many places a request takes.
+
+    :raises ConfigurationError: it is no number of places.
+    """
+    try:
+        return values.integer(1)(places)
+    except ValueError:
+        raise ConfigurationError(f"'cost' must be a positive integer, got {places!r}.") from None
 
 
 def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
@@ -440,6 +459,40 @@ SETTINGS = (
         "a positive integer, or None for no bound",
         "How many requests of one client may be in flight or wait, in one process; `None` for any.",
         per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PARTITIONS",
+        {},
+        values.partitions,
+        "a dictionary of shares of at most 1 together, such as {'live': 0.7, 'batch': 0.3}",
+        "What part of the limit is guaranteed to whom, and lent while they don't need it: "
+        '`{"live": 0.7, "batch": {"share": 0.3, "match": "/batch/*"}}`.',
+        per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PARTITION",
+        None,
+        values.optional(values.name_of),
+        "a header such as 'header:X-Tenant', a function of the WSGI environment, or None",
+        "What tells whose part a request uses, where its path doesn't: `header:X-Tenant` for a "
+        "header of that name, or a function that returns the name.",
+        per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PRIORITIES",
+        ["critical", "default", "sheddable"],
+        values.priorities,
+        "a list of two names or more, the most important first",
+        "The classes of requests, the most important first. `default`, or else the middle one, is "
+        "that of requests that nobody says anything of.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PRIORITY",
+        None,
+        values.optional(values.name_of),
+        "a header such as 'header:X-Priority', a function of the WSGI environment, or None",
+        "What tells the class of a request: `header:X-Priority` for a header of that name, behind "
+        "a proxy that overwrites it, or a function that returns one of `PRIORITIES`.",
     ),
     Setting(
         "CONCURRENCY_GUARD_SLOW_AFTER",

@@ -15,8 +15,17 @@ THREAD_TAGS = (
 )
 """Stay the same from one request of a thread to its next."""
 
-REQUEST_TAGS = ("decision", "in_flight", "limit", "queue_age", "queue_time", "request_number")
-"""Differ from one request to the next. The queue age is there only where it is known."""
+REQUEST_TAGS = (
+    "decision",
+    "in_flight",
+    "limit",
+    "priority",
+    "queue_age",
+    "queue_time",
+    "request_number",
+)
+"""Differ from one request to the next. The queue age is there only where it is known, the priority
+where there are any."""
 
 TAGS = THREAD_TAGS + REQUEST_TAGS
 

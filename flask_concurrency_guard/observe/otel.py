@@ -137,7 +137,8 @@ class _Instruments:
             f"{PREFIX}active_leases",
             [self._observing(lambda limiter: limiter.in_flight)],
             "{request}",
-            "Requests in flight: admitted, and not at their end.",
+            "Requests in flight: admitted, and not at their end. One that costs several places"
+            " counts as many times.",
         )
         meter.create_observable_up_down_counter(
             f"{PREFIX}queued_requests",

@@ -73,27 +73,21 @@ class PrometheusMetrics:
         self._series: dict[str, _Series] = {}
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
-        """Count a request that is admitted as being in flight."""
+        """Note that a request is in flight, and how long it had to wait."""
         for one in (lease, *lease.companions):
             if isinstance(one.limiter, Limiter):
                 series = self._series_of(one.limiter)
-                series.active.inc()
-                if one.limiter.limit != series.limit:
-                    self._tell_limit(series)
                 if one.queue_time:
                     series.queue_wait.observe(one.queue_time)
-        self._tell_queues()
+        self._tell()
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Count a request that was served, and how long that took."""
         for one in (lease, *lease.companions):
             if isinstance(one.limiter, Limiter):
-                series = self._series_of(one.limiter)
-                series.active.dec()
                 # They began together; and not every limiter measures all of its own.
-                series.lease_duration.observe(lease.held)
-                if one.limiter.limit != series.limit:
-                    self._tell_limit(series)
+                self._series_of(one.limiter).lease_duration.observe(lease.held)
+        self._tell()
         for limiter, outcome, reason in outcomes_by_limiter(environ, lease):
             self._families.count(limiter, outcome, reason)
         if _QUEUE_AGE in environ:
@@ -104,20 +98,17 @@ class PrometheusMetrics:
         """Count a request that was rejected. One that would have been counts at its end."""
         if not rejection.enforced:
             return
+        self._tell()
         families = self._families
         families.count(rejection.limiter, REJECTED, str(rejection.reason))
         if rejection.queue_time:
             families.queue_wait.labels(rejection.limiter).observe(rejection.queue_time)
         if _QUEUE_AGE in environ:
             families.queue_age.labels(REJECTED).observe(environ[_QUEUE_AGE])
-        self._tell_queues()
 
     def _queued(self, sender: object, lease: Lease, **extra: object) -> None:
         if sender is self._sender() and isinstance(lease.limiter, Limiter):
-            series = self._series_of(lease.limiter)
-            if lease.limiter.limit != series.limit:
-                self._tell_limit(series)
-            self._tell_queue(series)
+            self._tell(self._series_of(lease.limiter))
 
     def _series_of(self, limiter: Limiter) -> _Series:
         series = self._series.get(limiter.name)
@@ -125,28 +116,14 @@ class PrometheusMetrics:
             series = self._series.setdefault(limiter.name, _Series(limiter, self._families))
         return series
 
-    def _tell_queues(self) -> None:
-        for series in tuple(self._series.values()):
-            if series.queued:
-                self._tell_queue(series)
+    def _tell(self, with_queue: _Series | None = None) -> None:
+        """Tell of the state that limiters are in.
 
-    # What changed is added, since other apps may have a limiter of that name. It is read with the
-    # lock held: who comes last tells the last state.
-
-    def _tell_queue(self, series: _Series) -> None:
+        It is read with the lock held, so who comes last tells the last state.
+        """
         with self._lock:
-            queued = series.limiter.snapshot().queued
-            series.queued_requests.inc(queued - series.queued)
-            series.queued = queued
-
-    def _tell_limit(self, series: _Series) -> None:
-        with self._lock:
-            limit = series.limiter.limit
-            if isinstance(series.limiter, SharedLimiter):
-                series.limit_gauge.set(limit)
-            else:
-                series.limit_gauge.inc(limit - series.limit)
-            series.limit = limit
+            for series in tuple(self._series.values()):
+                series.tell(queues=series is with_queue)
 
 
 def _check_folder() -> None:
@@ -165,7 +142,8 @@ class _Families:
     def __init__(self) -> None:
         self.active = Gauge(
             f"{PREFIX}active_requests",
-            "Requests in flight: admitted, and not at their end.",
+            "Requests in flight: admitted, and not at their end. One that costs several places"
+            " counts as many times.",
             ("limiter",),
             multiprocess_mode="livesum",
         )
@@ -230,17 +208,39 @@ def _families() -> _Families:
 
 
 class _Series:
-    """The metrics of one limiter, and what they have been told of it."""
+    """The metrics of one limiter, and what they have been told of it.
+
+    What has changed is added, since other apps may have a limiter of that name.
+    """
 
     def __init__(self, limiter: Limiter, families: _Families) -> None:
-        self.limiter = limiter
-        self.limit = 0
-        self.queued = 0
+        self._limiter = limiter
+        self._in_flight = self._limit = self._queued = 0
         name = limiter.name
-        is_shared = isinstance(limiter, SharedLimiter)
-        self.active: Any = families.active.labels(name)
-        self.queued_requests: Any = families.queued.labels(name)
-        limits = families.shared_limit if is_shared else families.limit
-        self.limit_gauge: Any = limits.labels(name)
+        self._is_shared = isinstance(limiter, SharedLimiter)
+        self._active: Any = families.active.labels(name)
+        self._queue: Any = families.queued.labels(name)
+        limits = families.shared_limit if self._is_shared else families.limit
+        self._limits: Any = limits.labels(name)
         self.queue_wait: Any = families.queue_wait.labels(name)
         self.lease_duration: Any = families.lease_duration.labels(name)
+
+    def tell(self, *, queues: bool) -> None:
+        """Tell what has changed.
+
+        :param queues: whether the line may have changed that was empty before.
+        """
+        in_flight, limit = self._limiter.in_flight, self._limiter.limit
+        if in_flight != self._in_flight:
+            self._active.inc(in_flight - self._in_flight)
+            self._in_flight = in_flight
+        if limit != self._limit:
+            if self._is_shared:
+                self._limits.set(limit)
+            else:
+                self._limits.inc(limit - self._limit)
+            self._limit = limit
+        if queues or self._queued:
+            queued = self._limiter.snapshot().queued
+            self._queue.inc(queued - self._queued)
+            self._queued = queued

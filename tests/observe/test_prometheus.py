@@ -151,6 +151,24 @@ def test_the_age_of_requests_is_observed_where_it_is_known(sample: Sample) -> No
         assert sample("queue_age_seconds_bucket", outcome=outcome, le="0.25") == 0
 
 
+def test_what_takes_several_places_counts_as_many_times(sample: Sample) -> None:
+    app, guard = make_app(metrics="prometheus")
+
+    @app.get("/costly")
+    @guard.cost(3)
+    def costly() -> str:
+        return "done"
+
+    with hold(app, "/costly"):
+        assert sample("active_requests", limiter="default") == 3
+        with guard.lease(app=app):
+            call(app, "/x").read()
+            assert sample("active_requests", limiter="default") == 4
+    call(app, "/x").read()
+    assert sample("active_requests", limiter="default") == 0
+    assert requests(sample, "default", "admitted") == 3
+
+
 def test_a_limit_that_changes_is_told_with_the_next_request(sample: Sample) -> None:
     app, guard = make_app(metrics="prometheus", limit=4)
     call(app, "/x").read()
