@@ -110,6 +110,8 @@ class Settings:
     priorities: tuple[str, ...]
     priority: Callable[[Any], Hashable | None] | None
     slow_after: float | None
+    access_log: str | None
+    metrics: tuple[str, ...]
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -499,6 +501,22 @@ SETTINGS = (
         "a positive number of seconds, or None for no watchdog",
         "After how many seconds a request is logged with what it is at, and again after twice as "
         "many; `None` for never. With it, a thread looks at the requests in flight.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ACCESS_LOG",
+        None,
+        values.optional(values.one_of("logfmt", "json")),
+        "'logfmt' or 'json', or None for no access log",
+        "One log line for each request, as `logfmt` or `json`: what was decided on it, who served "
+        "it, and how long it took; `None` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_METRICS",
+        None,
+        values.some_of("prometheus", "otel"),
+        "'prometheus' or 'otel', or a list of both, or None for no metrics",
+        "Where metrics go: to `prometheus` (needs prometheus_client), `otel` (needs OpenTelemetry) "
+        "or both; `None` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

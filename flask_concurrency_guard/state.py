@@ -18,6 +18,7 @@ from .limits import AppLimit
 from .limits import make_limit
 from .limits import make_shedder
 from .matching import Matcher
+from .observe.access_log import AccessLog
 from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
@@ -195,7 +196,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         headers=settings.headers,
         answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
-        observers=_make_observers(settings, store),
+        observers=_make_observers(settings, store, get_app),
     )
 
     priorities = Priorities(settings.priorities, settings.priority)
@@ -220,13 +221,29 @@ def _there_are(names: Iterable[str]) -> str:
     return f"There are: {found}." if found else "There are none."
 
 
-def _make_observers(settings: Settings, store: Store | None) -> list[Observer]:
+def _make_observers(
+    settings: Settings, store: Store | None, get_app: Callable[[], Flask]
+) -> list[Observer]:
     observers: list[Observer] = []
     if store is not None:
         observers.append(Display(store, show_query=settings.show_query))
     if settings.slow_after is not None:
         observers.append(Watchdog(settings.slow_after))
+    if settings.access_log is not None:
+        observers.append(AccessLog(settings.access_log))
+    observers.extend(_make_metrics(name, get_app) for name in settings.metrics)
     return observers
+
+
+def _make_metrics(name: str, get_app: Callable[[], Flask]) -> Observer:
+    # Imported only where they are wanted: what they need is optional.
+    if name == "prometheus":
+        from .observe.prometheus import PrometheusMetrics
+
+        return PrometheusMetrics(get_app)
+    from .observe.otel import OpenTelemetryMetrics
+
+    return OpenTelemetryMetrics(get_app)
 
 
 def attach(app: Flask, state: AppState) -> None:

@@ -38,6 +38,9 @@ last one behind that if it was admitted all the same."""
 STATUS_KEY = PREFIX + "status"
 """Where observers find the status of the response in the WSGI environment, as three digits."""
 
+DECIDED_AT_KEY = PREFIX + "decided_at"
+"""Where observers find when a request was rejected, on the monotonic clock, before its answer."""
+
 DEFAULT_HEADERS = {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
 
 

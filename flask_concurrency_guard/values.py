@@ -80,6 +80,19 @@ def one_of(*values: Any) -> Callable[[Any], Any]:
     return read
 
 
+def some_of(*values: str) -> Callable[[Any], tuple[str, ...]]:
+    """One of them, a list of some, or None."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        _require(value is None or isinstance(value, list | tuple | set | frozenset))
+        _require(all(isinstance(one, str) and one in values for one in value or ()))
+        return tuple(one for one in values if one in (value or ()))
+
+    return read
+
+
 def flag_or_style(value: Any) -> bool | str:
     _require(isinstance(value, bool) or value == BY_STYLE)
     return bool(value) if value != BY_STYLE else BY_STYLE

@@ -103,6 +103,12 @@ def test_the_defaults_are_not_shared() -> None:
         ("HEADERS", True, {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}),
         ("HEADERS", {"limit": "X-Limit", "thread_id": None}, {"limit": "X-Limit"}),
         ("HEADERS", '{"queue_time": "X-Queue-Time"}', {"queue_time": "X-Queue-Time"}),
+        ("METRICS", "prometheus", ("prometheus",)),
+        ("METRICS", ["otel", "prometheus"], ("prometheus", "otel")),
+        ("METRICS", "otel, prometheus", ("prometheus", "otel")),
+        ("METRICS", "none", ()),
+        ("ACCESS_LOG", "json", "json"),
+        ("ACCESS_LOG", "none", None),
         ("JSON_BACKEND", None, None),
         ("JSON_BACKEND", "none", None),
         *(("JSON_BACKEND", name, name) for name in NAMES),
@@ -255,6 +261,13 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
             "must be 'stdlib', 'msgspec', 'orjson', 'simplejson' or 'ujson', or None to leave"
             " 'app.json' alone, got 'rapid'.",
         ),
+        (
+            "METRICS",
+            ["statsd"],
+            "must be 'prometheus' or 'otel', or a list of both, or None for no metrics, got"
+            " ['statsd'].",
+        ),
+        ("ACCESS_LOG", True, "must be 'logfmt' or 'json', or None for no access log, got True."),
         ("JSON_STYLE", "old", "must be 'flask' or 'modern', got 'old'."),
         ("JSON_STYLE", None, "must be 'flask' or 'modern', got None."),
         ("JSON_NAN", "nan", "must be 'null' or 'error', got 'nan'."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -19,6 +20,7 @@ from ..signals import request_queued
 from ..signals import request_rejected
 from ..signals import request_released
 from ..tags import ADMITTED
+from ..tags import DECIDED_AT_KEY
 from ..tags import EXEMPT
 from ..tags import SHADOW
 from ..tags import STATUS_KEY
@@ -134,6 +136,8 @@ class Reporter:
         log.limiter.on_release = self.released
         if not rejection.enforced:
             self.answered(environ, rejection)
+        elif self.observers:
+            environ[DECIDED_AT_KEY] = time.monotonic()
         if not log.due() and not request_rejected.receivers:
             return
         token = current_environ.set(environ)
@@ -185,6 +189,7 @@ class Exempt:
     def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
         self._limiter = limiter
         self._observers = [observer for observer in observers if observer.sees_exempt]
+        self._abandoned: deque[Lease] = deque()
 
     def __bool__(self) -> bool:
         """Whether anybody wants to hear of it."""
@@ -192,6 +197,8 @@ class Exempt:
 
     def acquire(self, environ: WSGIEnvironment) -> Lease:
         """Return a lease, and tell of it."""
+        while self._abandoned:
+            self._settle()
         lease = Lease(self, environ, 0, time.monotonic())
         lease.may_be_dropped = True
         lease.in_flight = self._limiter.in_flight
@@ -214,8 +221,18 @@ class Exempt:
         self.release(lease)
 
     def reclaim(self, lease: Lease) -> None:
-        """Take back a lease that is being collected."""
-        self.release(lease)
+        """Take back a lease that is being collected, when the next request comes.
+
+        The collector may run anywhere, and nobody knows what the interrupted thread holds: a lock
+        that an observer needs, say.
+        """
+        self._abandoned.append(lease)
+
+    def _settle(self) -> None:
+        try:
+            self.release(self._abandoned.popleft())
+        except IndexError:
+            pass  # Another thread was faster.
 
 
 def noted(start_response: StartResponse, environ: WSGIEnvironment) -> StartResponse:
