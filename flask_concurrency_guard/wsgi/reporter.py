@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+COMPLAINT_INTERVAL = 1.0
+"""How long not to log again that an observer has failed, in seconds."""
+
 
 class Observer(Protocol):
     """Somebody who wants to know what becomes of each request.
@@ -74,6 +77,7 @@ class Reporter:
         self._limiter = limiter
         self._sender = sender
         self.observers = tuple(observers)
+        self._tell = _Carefully()
         self._logs: dict[str, RejectionLog] = {}
         self._decisions: dict[str, dict[Reason, str]] = {}
         self.add(limiter)
@@ -120,7 +124,7 @@ class Reporter:
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         for observer in self.observers:
-            _call(observer.begin, environ, lease)
+            self._tell(observer.begin, environ, lease)
         self._limiter.on_release = self.released
         if decided is ADMITTED:
             return
@@ -151,7 +155,7 @@ class Reporter:
     def answered(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
         """Tell the observers of a request that was rejected, or would have been."""
         for observer in self.observers:
-            _call(observer.rejected, environ, rejection)
+            self._tell(observer.rejected, environ, rejection)
 
     def queued(self, lease: Lease) -> None:
         """Tell of a request that begins to wait."""
@@ -168,7 +172,7 @@ class Reporter:
             self.rejected(environ, rejection)  # Shadow mode can't know before the end.
         if lease.limiter is self._limiter:
             for observer in self.observers:
-                _call(observer.end, environ, lease)
+                self._tell(observer.end, environ, lease)
             if request_released.receivers:
                 emit(request_released, self._sender(), environ=environ, lease=lease)
         log = self._logs[lease.limiter.name]
@@ -189,6 +193,7 @@ class Exempt:
     def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
         self._limiter = limiter
         self._observers = [observer for observer in observers if observer.sees_exempt]
+        self._tell = _Carefully()
         self._abandoned: deque[Lease] = deque()
 
     def __bool__(self) -> bool:
@@ -203,7 +208,7 @@ class Exempt:
         lease.may_be_dropped = True
         lease.in_flight = self._limiter.in_flight
         for observer in self._observers:
-            _call(observer.begin, environ, lease)
+            self._tell(observer.begin, environ, lease)
         return lease
 
     def release(self, lease: Lease) -> bool:
@@ -213,7 +218,7 @@ class Exempt:
         lease._released = True
         lease.held = time.monotonic() - lease.started
         for observer in self._observers:
-            _call(observer.end, lease.holder, lease)
+            self._tell(observer.end, lease.holder, lease)
         return True
 
     def withdraw(self, lease: Lease) -> None:
@@ -255,8 +260,19 @@ def _at_once(lease: Lease) -> Rejection | None:
     return None if rejection is None or rejection.queue_time else rejection
 
 
-def _call(tell: Callable[[WSGIEnvironment, Any], None], environ: Any, what: Any) -> None:
-    try:
-        tell(environ, what)
-    except Exception:
-        logger.exception("What observes requests has failed; going on.")
+class _Carefully:
+    """Calls observers, and lets none of them harm a request."""
+
+    def __init__(self) -> None:
+        self._next_complaint = 0.0
+
+    def __call__(
+        self, tell: Callable[[WSGIEnvironment, Any], None], environ: WSGIEnvironment, what: Any
+    ) -> None:
+        try:
+            tell(environ, what)
+        except Exception:
+            # Once in a while: with each request, it would be the log that takes the app down.
+            if time.monotonic() >= self._next_complaint:
+                self._next_complaint = time.monotonic() + COMPLAINT_INTERVAL
+                logger.exception("What observes requests has failed; going on.")
