@@ -57,7 +57,7 @@ endif
 
 # Two targets at once would install into one .venv at once.
 .NOTPARALLEL:
-.PHONY: help demo test coverage lint types docs bench bench-overload conformance package versions clean
+.PHONY: help demo test coverage lint types docs settings bench bench-overload conformance package versions clean
 
 help: ## this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +89,9 @@ docs: $(STAMPS)/package $(STAMPS)/group-docs ## the documentation, warnings are 
 	@echo "-- building the documentation"
 	@$(BIN)/python -m sphinx -E -W --keep-going -q -b html docs docs/_build/html
 	@echo "-- docs/_build/html/index.html"
+
+settings: $(STAMPS)/package ## the tables of settings in README and docs, from the settings themselves
+	@$(BIN)/python docs/settings_tables.py
 
 bench: $(STAMPS)/package $(STAMPS)/group-bench ## what the guard costs
 	@$(BIN)/python benchmarks/overhead.py $(ARGS)

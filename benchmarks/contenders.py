@@ -15,6 +15,9 @@ from typing import Any
 from flask import Flask
 from flask_limiter import Limiter as FlaskLimiter
 from flask_limiter.util import get_remote_address
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from werkzeug.wsgi import ClosingIterator
 from werkzeug.wsgi import FileWrapper
 
@@ -163,6 +166,12 @@ def guarded_hello(**config: object) -> Flask:
     app = hello("guarded", **config)
     ConcurrencyGuard(app)
     return app
+
+
+def measured_hello() -> Flask:
+    """Return Flask's hello world with the guard, which tells OpenTelemetry's SDK of it."""
+    metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
+    return guarded_hello(CONCURRENCY_GUARD_METRICS="otel")
 
 
 def limited_by_path(path: str) -> Flask:

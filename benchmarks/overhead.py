@@ -26,6 +26,7 @@ from contenders import limited_by_path
 from contenders import limited_by_view
 from contenders import limited_hello
 from contenders import log_to_nowhere
+from contenders import measured_hello
 from contenders import semaphore_hello
 from timing import Contention
 from timing import Times
@@ -84,6 +85,10 @@ def single_thread(rounds: int) -> Times:
         "flask again": hello("plain, again"),
         "flask semaphore": semaphore_hello(),
         "flask guarded": guarded_hello(),
+        "access log": guarded_hello(CONCURRENCY_GUARD_ACCESS_LOG="logfmt"),
+        "access log, json": guarded_hello(CONCURRENCY_GUARD_ACCESS_LOG="json"),
+        "prometheus": guarded_hello(CONCURRENCY_GUARD_METRICS="prometheus"),
+        "otel": measured_hello(),
         "other path": limited_by_path("/reports/*"),
         "path": limited_by_path("/"),
         "view": limited_by_view(),
@@ -111,6 +116,10 @@ def rows(times: Times) -> list[Row]:
         slowing(times, "the same again, to show the noise", "flask again"),
         slowing(times, "+ 20 lines with a semaphore", "flask semaphore"),
         slowing(times, "+ guard", "flask guarded", percent=8),
+        slowing(times, "+ guard, its access log as logfmt", "access log"),
+        slowing(times, "+ guard, its access log as JSON", "access log, json"),
+        slowing(times, "+ guard, its metrics for Prometheus", "prometheus"),
+        slowing(times, "+ guard, its metrics for OpenTelemetry", "otel"),
         slowing(times, "+ guard, another path has a limit", "other path"),
         slowing(times, "+ guard, and a limit by path", "path"),
         slowing(times, "+ guard, and a limit on the view", "view"),
@@ -151,12 +160,12 @@ def rejecting(times: Times, label: str, name: str) -> Row:
 def print_rows(table: list[Row]) -> None:
     """Print the measurements of one thread."""
     print("\nOne thread. Microseconds of its CPU time a request, median of the rounds.\n")
-    print(f"{'':38} {'us':>7}  {'':36} target")
+    print(f"{'':40} {'us':>7}  {'':36} target")
     for row in table:
         targets = ", ".join(
             f"{target.text}: {'reached' if target.reached else 'MISSED'}" for target in row.targets
         )
-        line = f"{row.name:38} {row.microseconds:7.2f}  {row.against:36} {targets}"
+        line = f"{row.name:40} {row.microseconds:7.2f}  {row.against:36} {targets}"
         print(line.rstrip())
 
 

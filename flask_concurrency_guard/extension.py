@@ -24,8 +24,11 @@ from .core.store import StoreError
 from .errors import LimitReached
 from .errors import SetupError
 from .errors import StoreUnavailable
+from .matching import mark_cost
 from .matching import mark_exempt
 from .matching import mark_limited
+from .matching import mark_priority
+from .settings import read_cost
 from .settings import read_limit
 from .settings import read_settings
 from .state import EXTENSION
@@ -96,8 +99,30 @@ class ConcurrencyGuard:
         """
         return mark_exempt(view)
 
+    def priority(self, name: str) -> Callable[[T], T]:
+        """Say how important a view function, view class or blueprint is; use as a decorator.
+
+        :param name: one of ``CONCURRENCY_GUARD_PRIORITIES``. What ``CONCURRENCY_GUARD_PRIORITY``
+            tells of a single request goes before it.
+        """
+        return partial(mark_priority, name)
+
+    def cost(self, places: int, limit: str = DEFAULT) -> Callable[[T], T]:
+        """Let each request to a view function, view class or blueprint take several places.
+
+        :param places: how many, of the limit; all of them, where it has fewer.
+        :param limit: the limit's name; the app's own, where not given.
+        :raises ConfigurationError: it is no number of places.
+        """
+        return partial(mark_cost, limit, read_cost(places))
+
     def limit(
-        self, name: str, limit: int | Literal["adaptive"] | None = None, **settings: Any
+        self,
+        name: str,
+        limit: int | Literal["adaptive"] | None = None,
+        *,
+        cost: int = 1,
+        **settings: Any,
     ) -> Callable[[T], T]:
         """Keep a view function, view class or blueprint to a limit of its own; use as a decorator.
 
@@ -110,16 +135,18 @@ class ConcurrencyGuard:
         :param name: the limit's name. All that are given the same one share it.
         :param limit: a positive integer or ``"adaptive"``; only for the first of them, and not for
             a limit that is in ``CONCURRENCY_GUARD_LIMITS``, which goes before what is said here.
+        :param cost: how many places a request to this view takes.
         :param settings: what else can stand there, such as `max_wait` or `scope`.
         :raises ConfigurationError: a setting is wrong or unknown.
         :raises SetupError: there is no such limit yet, or it is another one.
         """
+        cost = read_cost(cost)
         if limit is not None or settings:
             self._declare(read_limit(name, {"limit": limit, **settings}))
         elif name not in self._declared:
             for app in self._apps:
                 self._limit(app, name)
-        return partial(mark_limited, name)
+        return partial(mark_limited, name, cost)
 
     def limit_blueprint(
         self,
@@ -132,7 +159,14 @@ class ConcurrencyGuard:
         self.limit(name, limit, **settings)(blueprint)
 
     def lease(
-        self, name: str = DEFAULT, *, wait: float | None = None, app: Flask | None = None
+        self,
+        name: str = DEFAULT,
+        *,
+        wait: float | None = None,
+        cost: int = 1,
+        priority: str | None = None,
+        partition: str = "",
+        app: Flask | None = None,
     ) -> Lease:
         """Take a place for what is no request: a command, a task, a thread.
 
@@ -144,16 +178,21 @@ class ConcurrencyGuard:
         :param name: the limit's name.
         :param wait: how long to wait for a place, in seconds; as long as requests do, where not
             given.
+        :param cost: how many places it takes.
+        :param priority: how important it is; like most requests, where not given.
+        :param partition: whose share it uses, if anybody's.
         :param app: as for `snapshot`.
         :raises LimitReached: there is none.
-        :raises ValueError: no such time can be waited for.
+        :raises ValueError: no such time can be waited for, or there is no such priority or
+            partition.
         """
         verdict = WELCOME
         if wait is not None:
             if not wait >= 0:
                 raise ValueError(f"'wait' must be a number of seconds of at least 0, got {wait!r}.")
             verdict = Verdict(max_wait=wait, insists=True)
-        lease = self._limit(app, name).limiter.acquire(None, verdict)
+        claim = self._state(app).claim(self._limit(app, name), cost, priority, partition)
+        lease = self._limit(app, name).limiter.acquire(None, verdict, claim)
         if isinstance(lease, Rejection):
             raise LimitReached(lease)
         return lease
@@ -228,18 +267,22 @@ class ConcurrencyGuard:
             raise StoreUnavailable(str(error)) from error
 
     def set_mode(self, mode: str, app: Flask | None = None, *, name: str | None = None) -> None:
-        """Change the mode of this process, at once.
+        """Change the mode, at once; of a limit that processes share, for all of them.
 
         :param mode: ``"enforce"``, ``"shadow"`` or ``"off"``.
         :param app: as for `snapshot`.
         :param name: the name of one limit; all limits of the app, where not given.
         :raises ValueError: it is no mode.
+        :raises StoreUnavailable: the limit is shared, and its mode can't be changed now.
         :raises SetupError: there is no such limit.
         """
         state = self._state(app)
         names = state.limits if name is None else [name]
         for limit in [self._limit(app, name) for name in names]:
-            limit.limiter.set_mode(mode)
+            try:
+                limit.limiter.set_mode(mode)
+            except StoreError as error:
+                raise StoreUnavailable(str(error)) from error
 
     def drain(self, timeout: float = 30.0, app: Flask | None = None) -> int:
         """Admit nobody any more, and wait until what is in flight in this process has ended.

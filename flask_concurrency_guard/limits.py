@@ -21,10 +21,10 @@ from .core.tuner import Tuner
 from .errors import ConfigurationError
 from .errors import SetupError
 from .settings import ADAPTIVE
-from .settings import NamedLimit
 from .signals import emit
 from .signals import store_failed
 from .signals import store_recovered
+from .wsgi.claims import Claims
 from .wsgi.servers import line_for
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from .core.host.store import HostStore
     from .core.host.tuner import HostTuner
     from .core.store import Store
+    from .settings import NamedLimit
     from .settings import Settings
+    from .wsgi.claims import Priorities
     from .wsgi.servers import Server
 
 
@@ -87,6 +89,20 @@ class AppLimit:
         may_be_reached = is_shared or is_learned or self.limiter.limit < server.threads
         return may_be_reached or (self.is_own and sheds_by_age)
 
+    def tell_apart(self, priorities: Priorities | None, *, has_costs: bool = False) -> None:
+        """Tell requests apart, where there is anything to tell.
+
+        :param priorities: the classes of requests, if there are any.
+        :param has_costs: whether some cost several places.
+        """
+        partitions = self.settings.partitions
+        if priorities is None and not has_costs and not partitions:
+            return
+        paths = {name: part.match for name, part in partitions.items()}
+        claims = Claims(self.limiter.name, priorities, paths, self.settings.partition)
+        shares = {name: part.share for name, part in partitions.items()}
+        self.limiter.tell_apart(claims, shares)
+
     def adapt(self) -> None:
         """Learn the limit from now on.
 
@@ -116,33 +132,49 @@ def make_limit(
     :param get_sender: returns the sender of signals.
     :param named: one for some requests; the app's own, where not given.
     :raises SetupError: the processes can't share it here.
-    :raises ConfigurationError: the options are none of the algorithm, or clients can't be told
-        apart.
+    :raises ConfigurationError: the options are none of the algorithm, or clients or partitions
+        can't be told apart.
     """
-    if named is None:
-        # As a prefix: all paths.
-        named = NamedLimit(DEFAULT, ("*",), (), {"per_key": settings.per_key})
-    settings = settings.of_limit(named)
-    store = make_store(app, settings, get_sender, named.name)
-    limiter = make_limiter(settings, store, named.name)
-    clients = _make_client_limiter(settings, limiter, named)
-    return AppLimit(settings, limiter, clients, store, named.match, named.endpoint)
+    match: tuple[str, ...] = ("*",)  # As a prefix: all paths.
+    endpoint: tuple[str, ...] = ()
+    name = DEFAULT
+    if named is not None:
+        name, match, endpoint = named.name, named.match, named.endpoint
+        settings = settings.of_limit(named)
+    _require_partitions(settings, name)
+    store = make_store(app, settings, get_sender, name)
+    limiter = make_limiter(settings, store, name)
+    clients = _make_client_limiter(settings, limiter)
+    return AppLimit(settings, limiter, clients, store, match, endpoint)
 
 
-def _make_client_limiter(
-    settings: Settings, limiter: Limiter, named: NamedLimit
-) -> ClientLimiter | None:
-    # Not as the app's own, where it isn't said: the app's own bounds these requests already.
-    most = named.settings.get("per_key")
-    if most is None:
+def _make_client_limiter(settings: Settings, limiter: Limiter) -> ClientLimiter | None:
+    if settings.per_key is None:
         return None
     if settings.key is None:
-        where = "" if named.name == DEFAULT else f", or by 'key' of the limit '{named.name}',"
         raise ConfigurationError(
-            f"Say by 'CONCURRENCY_GUARD_KEY'{where} what tells one client from another, such as"
+            f"Say by {_where('key', limiter.name)} what tells one client from another, such as"
             " 'remote_addr' or 'header:X-Api-Key'."
         )
-    return ClientLimiter(limiter, most, settings.key)
+    return ClientLimiter(limiter, settings.per_key, settings.key)
+
+
+def _require_partitions(settings: Settings, name: str) -> None:
+    """Require that each partition may have requests."""
+    if settings.partition is not None:
+        return
+    for partition, part in settings.partitions.items():
+        if not part.match:
+            raise ConfigurationError(
+                f"Say which requests use the share '{partition}': by {_where('partition', name)}"
+                f" what tells it, such as 'header:X-Tenant', or by {{'share': {part.share:g},"
+                f" 'match': '/{partition}/*'}} its paths."
+            )
+
+
+def _where(setting: str, limit: str) -> str:
+    named = "" if limit == DEFAULT else f", or by '{setting}' of the limit '{limit}',"
+    return f"'CONCURRENCY_GUARD_{setting.upper()}'{named}"
 
 
 def make_limiter(settings: Settings, store: Store | None, name: str = DEFAULT) -> Limiter:
@@ -237,7 +269,9 @@ def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostSto
     learned = settings.limit == ADAPTIVE
     limit = make_tuner(settings).limit if learned else int(settings.limit)
     path = folder / f"{_shared_name(name, limit_name)}.host"
-    store = HostStore(path, limit, learned=learned, on_error=settings.on_store_error)
+    store = HostStore(
+        path, limit, learned=learned, mode=settings.mode, on_error=settings.on_store_error
+    )
     store.check()
     return store
 
@@ -272,6 +306,7 @@ def _make_cluster_store(
         _shared_name(settings.name, limit_name),
         int(settings.limit),
         lease_time=settings.lease_time,
+        mode=settings.mode,
         on_error=settings.on_store_error,
     )
     store.on_change = on_change

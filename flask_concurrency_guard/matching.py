@@ -6,12 +6,16 @@ which the request has to be routed.
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
 
 from werkzeug.exceptions import HTTPException
+
+from .wsgi.claims import VIEW_COSTS
+from .wsgi.claims import VIEW_PRIORITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +34,8 @@ T = TypeVar("T")
 
 _EXEMPT = "_concurrency_guard_exempt"
 _LIMITS = "_concurrency_guard_limits"
+_COSTS = "_concurrency_guard_costs"
+_PRIORITY = "_concurrency_guard_priority"
 
 
 class View(NamedTuple):
@@ -46,9 +52,21 @@ def mark_exempt(marked: T) -> T:
     return marked
 
 
-def mark_limited(name: str, marked: T) -> T:
+def mark_limited(name: str, cost: int, marked: T) -> T:
     """Mark a view function, a view class, one of its methods, or a blueprint."""
     setattr(marked, _LIMITS, (*getattr(marked, _LIMITS, ()), name))
+    return marked if cost == 1 else mark_cost(name, cost, marked)
+
+
+def mark_cost(limit: str, cost: int, marked: T) -> T:
+    """Mark a view function, a view class, one of its methods, or a blueprint."""
+    setattr(marked, _COSTS, {**getattr(marked, _COSTS, {}), limit: cost})
+    return marked
+
+
+def mark_priority(name: str, marked: T) -> T:
+    """Mark a view function, a view class, one of its methods, or a blueprint."""
+    setattr(marked, _PRIORITY, name)
     return marked
 
 
@@ -66,6 +84,10 @@ class Matcher:
         self._get_app = get_app
         self._exempt = _Rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
         self._limits: list[tuple[Named, _Rule]] = []
+        self.costs = self._marks(_COSTS, lambda near, far: {**far, **near})
+        """How many places of which limit each view costs, where it is more than one."""
+        self.priorities = self._marks(_PRIORITY, lambda near, far: near)
+        """How important the views are that say so."""
         self._route_below: tuple[str, ...] = ()
         self.without_view: set[tuple[str, str]] = set()
         """Limiters and endpoints that they are for, and that the app doesn't have."""
@@ -93,7 +115,8 @@ class Matcher:
 
     def __bool__(self) -> bool:
         """Whether there is anything to find out."""
-        return bool(self._exempt or any(rule for _, rule in self._limits))
+        named = any(rule for _, rule in self._limits)
+        return bool(self._exempt or named or self.costs or self.priorities)
 
     def __call__(self, environ: WSGIEnvironment) -> tuple[Named, ...] | None:
         """Return the limiters, in the order in which to ask them; None if the request passes."""
@@ -101,8 +124,10 @@ class Matcher:
         if self._exempt.has_path(path):
             return None
         view = self._route(environ) if path.startswith(self._route_below) else None
-        if view is not None and self._exempt.has_view(view):
-            return None
+        if view is not None:
+            if self._exempt.has_view(view):
+                return None
+            self._note(view, environ)
         return tuple(
             [
                 limiter
@@ -110,6 +135,12 @@ class Matcher:
                 if rule.has_path(path) or (view is not None and rule.has_view(view))
             ]
         )
+
+    def _note(self, view: View, environ: WSGIEnvironment) -> None:
+        """Note in the environment what is known of a view."""
+        for marks, key in ((self.costs, VIEW_COSTS), (self.priorities, VIEW_PRIORITY)):
+            if marks and (mark := marks.get(view) or marks.get(View(view.endpoint))):
+                environ[key] = mark
 
     def _route(self, environ: WSGIEnvironment) -> View | None:
         app = self._get_app()
@@ -124,10 +155,22 @@ class Matcher:
     def _marked(self, is_marked: Callable[[object], bool]) -> set[View]:
         return {view for view, marks in self._views.items() if any(map(is_marked, marks))}
 
+    def _marks(self, name: str, join: Callable[[Any, Any], Any]) -> dict[View, Any]:
+        """Return what views are marked with. What stands nearest to a view comes first."""
+        found: dict[View, Any] = {}
+        for view, marked in self._views.items():
+            marks = [getattr(one, name) for one in marked if hasattr(one, name)]
+            if view.method is not None and View(view.endpoint) in found:
+                marks.append(found[View(view.endpoint)])
+            if marks:
+                found[view] = reduce(join, marks)
+        return found
+
     def _find_prefixes(self) -> None:
         """Learn how the paths begin of all requests that have to be routed."""
         rules = [self._exempt, *(rule for _, rule in self._limits)]
-        endpoints = {view.endpoint for rule in rules for view in rule.views}
+        views = [*self.costs, *self.priorities, *(view for rule in rules for view in rule.views)]
+        endpoints = {view.endpoint for view in views}
         self._route_below = tuple(
             {
                 _raw(path.partition("<")[0])
@@ -157,12 +200,12 @@ class _Rule:
 
 
 def _views(app: Flask) -> Iterator[tuple[View, list[Any]]]:
-    """Yield each view, and all that may be marked for it."""
+    """Yield each view, and all that may be marked for it, the nearest first."""
     for endpoint, view in app.view_functions.items():
         view_class = getattr(view, "view_class", None)
         names = endpoint.split(".")[:-1]
         blueprints = [
-            app.blueprints.get(".".join(names[:depth])) for depth in range(1, len(names) + 1)
+            app.blueprints.get(".".join(names[:depth])) for depth in range(len(names), 0, -1)
         ]
         yield View(endpoint), [view, view_class, *blueprints]
         for method in getattr(view_class, "methods", None) or ():

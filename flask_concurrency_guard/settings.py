@@ -107,11 +107,17 @@ class Settings:
     limits: Mapping[str, NamedLimit]
     key: Callable[[Any], Hashable | None] | None
     per_key: int | None
+    partitions: Mapping[str, values.Share]
+    partition: Callable[[Any], Hashable | None] | None
+    priorities: tuple[str, ...]
+    priority: Callable[[Any], Hashable | None] | None
     slow_after: float | None
     status: bool
     status_path: str | None
     status_token: str | None
     status_authorize: Callable[[], object] | None
+    access_log: str | None
+    metrics: tuple[str, ...]
     reject_status: int
     retry_after: int | None
     reject_via: str
@@ -131,8 +137,12 @@ class Settings:
     json_max_bytes: int | str | None
 
     def of_limit(self, named: NamedLimit) -> Settings:
-        """Return the settings of a limit: these, but for those in which it differs."""
-        return replace(self, **named.settings)
+        """Return the settings of a limit: these, but for those in which it differs.
+
+        What the app's own limit has for its clients and partitions, others only have if they say
+        so: the app's own bounds their requests already.
+        """
+        return replace(self, **{"per_key": None, "partitions": {}, **named.settings})
 
     def json_rules(self) -> dict[str, Any]:
         """Return the rules for JSON by the names of the policy, without those left to the style."""
@@ -187,6 +197,17 @@ def read_limit(name: Any, options: Any) -> NamedLimit:
             )
         read[option] = _checked(known[option], f"'{option}' of the limit '{name}'", value)
     return NamedLimit(name, read.pop("match", ()), read.pop("endpoint", ()), read)
+
+
+def read_cost(places: Any) -> int:
+    """Return how many places a request takes.
+
+    :raises ConfigurationError: it is no number of places.
+    """
+    try:
+        return values.integer(1)(places)
+    except ValueError:
+        raise ConfigurationError(f"'cost' must be a positive integer, got {places!r}.") from None
 
 
 def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
@@ -455,6 +476,40 @@ SETTINGS = (
         per_limit=True,
     ),
     Setting(
+        "CONCURRENCY_GUARD_PARTITIONS",
+        {},
+        values.partitions,
+        "a dictionary of shares of at most 1 together, such as {'live': 0.7, 'batch': 0.3}",
+        "What part of the limit is guaranteed to whom, and lent while they don't need it: "
+        '`{"live": 0.7, "batch": {"share": 0.3, "match": "/batch/*"}}`.',
+        per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PARTITION",
+        None,
+        values.optional(values.name_of),
+        "a header such as 'header:X-Tenant', a function of the WSGI environment, or None",
+        "What tells whose part a request uses, where its path doesn't: `header:X-Tenant` for a "
+        "header of that name, or a function that returns the name.",
+        per_limit=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PRIORITIES",
+        ["critical", "default", "sheddable"],
+        values.priorities,
+        "a list of two names or more, the most important first",
+        "The classes of requests, the most important first. `default`, or else the middle one, is "
+        "that of requests that nobody says anything of.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_PRIORITY",
+        None,
+        values.optional(values.name_of),
+        "a header such as 'header:X-Priority', a function of the WSGI environment, or None",
+        "What tells the class of a request: `header:X-Priority` for a header of that name, behind "
+        "a proxy that overwrites it, or a function that returns one of `PRIORITIES`.",
+    ),
+    Setting(
         "CONCURRENCY_GUARD_SLOW_AFTER",
         None,
         values.optional(values.positive_seconds),
@@ -490,6 +545,22 @@ SETTINGS = (
         values.optional(values.function),
         "a function without arguments, or None",
         "A function that returns whether the current request may see the status page.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_ACCESS_LOG",
+        None,
+        values.optional(values.one_of("logfmt", "json")),
+        "'logfmt' or 'json', or None for no access log",
+        "One log line for each request, as `logfmt` or `json`: what was decided on it, who served "
+        "it, and how long it took; `None` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_METRICS",
+        None,
+        values.some_of("prometheus", "otel"),
+        "'prometheus' or 'otel', or a list of both, or None for no metrics",
+        "Where metrics go: to `prometheus` (needs prometheus_client), `otel` (needs OpenTelemetry) "
+        "or both; `None` for none.",
     ),
     Setting(
         "CONCURRENCY_GUARD_REJECT_STATUS",

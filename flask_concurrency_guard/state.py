@@ -10,20 +10,25 @@ from typing import TYPE_CHECKING
 from weakref import ref
 
 from . import json
+from .core.claims import PLAIN
+from .core.claims import Claim
 from .core.decisions import DEFAULT
 from .errors import SetupError
 from .limits import AppLimit
 from .limits import make_limit
 from .limits import make_shedder
 from .matching import Matcher
+from .observe.access_log import AccessLog
 from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
+from .settings import read_cost
 from .status import Status
 from .status import add_page
 from .status import make_status
 from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
+from .wsgi.claims import Priorities
 from .wsgi.display import Display
 from .wsgi.middleware import GuardMiddleware
 from .wsgi.rejections import ProblemAnswer
@@ -62,6 +67,8 @@ class AppState:
     """The status of rejections, by the limit's name."""
     status: Status | None
     """What the workers are doing, if they tell."""
+    priorities: Priorities
+    """The classes of requests. They count where there is something that tells them apart."""
 
     @property
     def limiter(self) -> Limiter:
@@ -83,6 +90,42 @@ class AppState:
         limit.limiter.on_full = lambda: _collect_in_tests(get_app())
         self.statuses[named.name] = limit.settings.reject_status
         self.middleware.add(limit.limiter)
+        self.tell_apart([limit])
+
+    def tell_apart(self, limits: Iterable[AppLimit], matcher: Matcher | None = None) -> None:
+        """Tell requests apart, where limits have parts or requests priorities or costs.
+
+        :param limits: those that are to do it.
+        :param matcher: knows what views say, as soon as there are any.
+        """
+        has_priorities = self.settings.priority is not None or (
+            matcher is not None and bool(matcher.priorities)
+        )
+        costs = () if matcher is None else matcher.costs.values()
+        costly = {name for cost in costs for name in cost}
+        priorities = self.priorities if has_priorities else None
+        for limit in limits:
+            limit.tell_apart(priorities, has_costs=limit.limiter.name in costly)
+        self.middleware.classify = priorities
+
+    def claim(self, limit: AppLimit, cost: int, priority: str | None, partition: str) -> Claim:
+        """Return what somebody claims who is no request.
+
+        :raises ValueError: there is no such priority or partition, or it is no cost.
+        """
+        cost = read_cost(cost)
+        if partition and partition not in limit.settings.partitions:
+            raise ValueError(
+                f"The limit '{limit.limiter.name}' has no partition {partition!r}."
+                f" {_there_are(limit.settings.partitions)}"
+            )
+        if priority is None and cost == 1 and not partition:
+            return PLAIN
+        if priority is not None and limit.limiter.claim_of is None:
+            limit.tell_apart(self.priorities)
+        has_ranks = priority is not None or self.middleware.classify is not None
+        rank = self.priorities.named(priority or self.priorities.default) if has_ranks else 0
+        return Claim(cost, rank, partition)
 
     def matcher(self, app: Flask, get_app: Callable[[], Flask]) -> Matcher:
         """Return what tells which limits a request falls under.
@@ -110,6 +153,13 @@ class AppState:
             )
         for name in matcher.limits_of_views() - self.limits.keys():
             logger.warning("There is no limit '%s', which a view has.", name)
+        for name in set(matcher.priorities.values()) - self.priorities.ranks.keys():
+            logger.warning(
+                "There is no priority '%s', which a view has. It counts as '%s'; there are: %s.",
+                name,
+                self.priorities.default,
+                ", ".join(self.priorities.ranks),
+            )
         server = find_server(environ)
         for limit in self.limits.values():
             limit.learn_of(server)
@@ -152,12 +202,14 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         headers=settings.headers,
         answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
-        observers=_make_observers(settings, store, status),
+        observers=_make_observers(settings, store, status, get_app),
     )
 
-    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, status)
+    priorities = Priorities(settings.priorities, settings.priority)
+    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, status, priorities)
     if status is not None:
         status.connect(middleware, state.limits)
+    state.tell_apart([limit])
     looking = Lock()
 
     def on_first(environ: WSGIEnvironment) -> None:
@@ -165,6 +217,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         middleware.match = matcher or None  # Nobody pays for what isn't there.
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if looking.acquire(blocking=False):
+            state.tell_apart(state.limits.values(), matcher)
             state.look_around(environ, matcher)
             if status is not None:
                 status.begin(environ)
@@ -173,15 +226,34 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     return state
 
 
+def _there_are(names: Iterable[str]) -> str:
+    found = ", ".join(names)
+    return f"There are: {found}." if found else "There are none."
+
+
 def _make_observers(
-    settings: Settings, store: Store | None, status: Status | None
+    settings: Settings, store: Store | None, status: Status | None, get_app: Callable[[], Flask]
 ) -> list[Observer]:
     observers: list[Observer] = [] if status is None else [status.publisher]
     if store is not None:
         observers.append(Display(store, show_query=settings.show_query))
     if settings.slow_after is not None:
         observers.append(Watchdog(settings.slow_after))
+    if settings.access_log is not None:
+        observers.append(AccessLog(settings.access_log))
+    observers.extend(_make_metrics(name, get_app) for name in settings.metrics)
     return observers
+
+
+def _make_metrics(name: str, get_app: Callable[[], Flask]) -> Observer:
+    # Imported only where they are wanted: what they need is optional.
+    if name == "prometheus":
+        from .observe.prometheus import PrometheusMetrics
+
+        return PrometheusMetrics(get_app)
+    from .observe.otel import OpenTelemetryMetrics
+
+    return OpenTelemetryMetrics(get_app)
 
 
 def attach(app: Flask, state: AppState) -> None:

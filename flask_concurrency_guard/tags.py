@@ -15,8 +15,17 @@ THREAD_TAGS = (
 )
 """Stay the same from one request of a thread to its next."""
 
-REQUEST_TAGS = ("decision", "in_flight", "limit", "queue_age", "queue_time", "request_number")
-"""Differ from one request to the next. The queue age is there only where it is known."""
+REQUEST_TAGS = (
+    "decision",
+    "in_flight",
+    "limit",
+    "priority",
+    "queue_age",
+    "queue_time",
+    "request_number",
+)
+"""Differ from one request to the next. The queue age is there only where it is known, the priority
+where there are any."""
 
 TAGS = THREAD_TAGS + REQUEST_TAGS
 
@@ -28,6 +37,9 @@ last one behind that if it was admitted all the same."""
 
 STATUS_KEY = PREFIX + "status"
 """Where observers find the status of the response in the WSGI environment, as three digits."""
+
+DECIDED_AT_KEY = PREFIX + "decided_at"
+"""Where observers find when a request was rejected, on the monotonic clock, before its answer."""
 
 DEFAULT_HEADERS = {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}
 

@@ -12,6 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from typing import NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from .core.cluster.address import Address
@@ -32,6 +33,15 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _PAGE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
+
+
+class Share(NamedTuple):
+    """A guaranteed part of a limit."""
+
+    share: float
+    """What part, from 0 to 1."""
+    match: tuple[str, ...] = ()
+    """The paths that it is for: exact, or with a ``*`` at the end."""
 
 
 def from_text(value: Any) -> Any:
@@ -67,6 +77,19 @@ def one_of(*values: Any) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         _require(value in values and not isinstance(value, bool))
         return value
+
+    return read
+
+
+def some_of(*values: str) -> Callable[[Any], tuple[str, ...]]:
+    """One of them, a list of some, or None."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        _require(value is None or isinstance(value, list | tuple | set | frozenset))
+        _require(all(isinstance(one, str) and one in values for one in value or ()))
+        return tuple(one for one in values if one in (value or ()))
 
     return read
 
@@ -166,6 +189,40 @@ def client_key(value: Any) -> Callable[[Any], Hashable | None]:
     kind, _, name = value.partition(":")
     _require(kind == "header")
     return ByHeader(request_header(name.strip()))
+
+
+def name_of(value: Any) -> Callable[[Any], Hashable | None]:
+    """What returns the name of something of a WSGI environment."""
+    _require(value != "remote_addr")
+    return client_key(value)
+
+
+def partitions(value: Any) -> dict[str, Share]:
+    _require(isinstance(value, dict))
+    found = {str(name): _share(str(name), part) for name, part in value.items()}
+    total = sum(part.share for part in found.values())
+    _require(round(total, 9) <= 1, f"together they are {total:g}")
+    return found
+
+
+def _share(name: str, part: Any) -> Share:
+    what = f"{name!r} must be a number from 0 to 1, or a dictionary with 'share' and 'match'"
+    if not isinstance(part, dict):
+        part = {"share": part}
+    _require(set(part) <= {"share", "match"} and "share" in part, what)
+    share = part["share"]
+    _require(isinstance(share, int | float) and not isinstance(share, bool), what)
+    _require(0 <= share <= 1, what)
+    return Share(float(share), paths(part.get("match", ())))
+
+
+def priorities(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = [name.strip() for name in value.split(",")]
+    _require(isinstance(value, list | tuple) and len(value) >= 2)
+    _require(all(isinstance(name, str) and name for name in value), "not all of them are names")
+    _require(len(set(value)) == len(value), "a name is there twice")
+    return tuple(value)
 
 
 def options(value: Any) -> dict[str, Any]:

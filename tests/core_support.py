@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import Generic
 from typing import TypeVar
 
+from flask_concurrency_guard.core.claims import PLAIN
+from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
@@ -36,18 +38,20 @@ class Waiter(threading.Thread):
         limiter: Limiter,
         then: Callable[[Lease], object] = bool,
         verdict: Verdict = WELCOME,
+        claim: Claim = PLAIN,
     ) -> None:
         super().__init__(daemon=True)
         self.limiter = limiter
         self.then = then
         self.verdict = verdict
+        self.claim = claim
         self.outcome: Lease | Rejection | None = None
         before = limiter.snapshot().queued
         self.start()
         wait_until(lambda: limiter.snapshot().queued > before or not self.is_alive())
 
     def run(self) -> None:
-        self.outcome = self.limiter.acquire(verdict=self.verdict)
+        self.outcome = self.limiter.acquire(None, self.verdict, self.claim)
         if isinstance(self.outcome, Lease):
             self.then(self.outcome)
 

@@ -29,7 +29,8 @@ def floor(*modules: str, forbidden: str = "") -> Floor:
 # use wsgi/, any Python program core/. The errors are HTTP's and tell of a core Rejection, so core,
 # which knows no HTTP, can't lie above them.
 FLOORS = (
-    floor("testing", "cli"),
+    floor("cli"),
+    floor("testing"),
     floor(
         "__init__",
         "extension",

@@ -463,7 +463,8 @@ def test_a_wait_that_is_none(wait: float) -> None:
             {"reports": {"limit": 2, "json_backend": "stdlib"}},
             "The limit 'reports' has no setting 'json_backend'. There can be: match, endpoint,"
             " mode, limit, algorithm, algorithm_options, scope, on_store_error, max_queue,"
-            " max_wait, queue_order, key, per_key, reject_status, retry_after.",
+            " max_wait, queue_order, key, per_key, partitions, partition, reject_status,"
+            " retry_after.",
         ),
         (
             {"reports": {"limit": 0}},

@@ -179,7 +179,7 @@ def _killed(workers: Iterable[Worker], now: float) -> list[str]:
         lines.append(
             click.style(
                 f"Worker {worker.pid} died {duration(now - worker.written)} ago, with"
-                f" {worker.own.in_flight} in flight.",
+                f" {worker.requests} in flight.",
                 fg="red",
             )
         )

@@ -74,10 +74,11 @@ class CoDel:
         """How much of the bound even the least delay of this interval takes, in percent."""
         return min(100.0, 100.0 * (self._least or 0.0) / self.bound)
 
-    def is_overdue(self, delay: float) -> bool:
+    def is_overdue(self, delay: float, patience: float = 1.0) -> bool:
         """Take in how long somebody has waited. Return whether that is too long.
 
         :param delay: in seconds.
+        :param patience: how many times the bound is allowed.
         """
         with self._lock:
             now = self._clock()
@@ -90,7 +91,7 @@ class CoDel:
                 return False
             if delay < self._least:
                 self._least = delay
-            if self.is_standing and delay > self.bound:
+            if self.is_standing and delay > self.bound * patience:
                 self._overdue += 1
                 return True
             self._served += 1

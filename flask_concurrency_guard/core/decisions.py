@@ -110,6 +110,17 @@ class Rejection:
 
 
 @dataclass(frozen=True, slots=True)
+class Partition:
+    """One part of a limit."""
+
+    guaranteed: int
+    """How many places it gets when it needs them: those that others use, as they come back."""
+
+    in_flight: int
+    """How many it uses. More than it is guaranteed, while others don't need theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """A limiter's numbers at one instant, taken together under its lock."""
 
@@ -123,7 +134,8 @@ class Snapshot:
     """How many may be in flight."""
 
     in_flight: int
-    """How many are in flight: admitted and not yet released."""
+    """How many are in flight: admitted and not yet released. One that costs several places counts
+    as many times."""
 
     queued: int
     """How many wait in the line. In shadow mode: would wait."""
@@ -143,6 +155,9 @@ class Snapshot:
 
     changes: tuple[Change, ...] = ()
     """The last changes of a limit that is learned, and why."""
+
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
+    """The parts of the limit by their names, if it has any."""
 
     odd_headers: Mapping[str, int] = field(default_factory=dict)
     """How many request headers with times in them were not taken as they were, by what was wrong.

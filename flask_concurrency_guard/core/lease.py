@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
+from .claims import PLAIN
+
 if TYPE_CHECKING:
     from threading import Lock
 
+    from .claims import Claim
     from .decisions import Mode
     from .decisions import Rejection
     from .shedder import Verdict
@@ -61,6 +64,11 @@ class Lease:
 
     #: How long its request may wait in the line. Only set if it has to.
     _verdict: Verdict
+
+    #: What its request asked for.
+    claim: Claim = PLAIN
+    #: How many places it takes: all that there were, if its request asked for more.
+    cost: int = 1
 
     def __init__(self, limiter: Grantor, holder: Any, epoch: int, started: float) -> None:
         self._limiter = limiter
@@ -133,3 +141,16 @@ class Lease:
                 "A lease was dropped without being released, and held until it was collected."
                 " Iterate over each response to its end, or close it."
             )
+
+
+class ClaimedLease(Lease):
+    """The lease of a request that isn't like all others."""
+
+    __slots__ = ("claim", "cost")
+
+    def __init__(
+        self, limiter: Grantor, holder: Any, epoch: int, started: float, claim: Claim
+    ) -> None:
+        super().__init__(limiter, holder, epoch, started)
+        self.claim = claim
+        self.cost = claim.cost

@@ -6,45 +6,40 @@ long as anybody waits, no place is free, so no newcomer can snatch one and no wa
 
 from __future__ import annotations
 
+import logging
 import threading
-import time
 from collections import deque
-from collections.abc import Callable
-from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
-from .codel import INTERVAL
-from .codel import TARGET
-from .decisions import DEFAULT
+from .admission import Admission
+from .admission import positive
+from .claims import PLAIN
+from .claims import Claim
 from .decisions import Mode
 from .decisions import Reason
 from .decisions import Rejection
 from .decisions import Snapshot
-from .fork import reset_after_fork
 from .lease import Lease
-from .line import Line
-from .line import Order
-from .retry import retry_after
+from .shares import HOLD
 from .shedder import WELCOME
 from .shedder import Verdict
 from .tuner import Tuner
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Iterator
+    from collections.abc import Mapping
     from threading import Lock
 
+logger = logging.getLogger(__name__)
 
-# Looking them up on the enumeration takes longer.
+# Looking it up on the enumeration takes longer.
 _ENFORCE = Mode.ENFORCE
-_OFF = Mode.OFF
-
-_WEIGHT = 0.1  # of each new lease in the mean time that leases are held
-_SAMPLE = 16  # One of about so many is measured as long as there is room, and the first.
 
 
-class Limiter:
+class Limiter(Admission):
     """Hold at most `limit` leases at any instant; let a bounded line wait for the next.
 
     :param limit: how many may be in flight: a positive integer, or what learns it.
@@ -59,76 +54,24 @@ class Limiter:
     :param clock: a monotonic clock, in seconds.
     """
 
-    def __init__(
-        self,
-        limit: int | Tuner,
-        *,
-        max_queue: int | None = None,
-        max_wait: float = 1.0,
-        queue_order: str = Order.FIFO,
-        target: float = TARGET,
-        interval: float = INTERVAL,
-        mode: str = Mode.ENFORCE,
-        retry_after: int | None = None,
-        name: str = DEFAULT,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.name = name
-        self.max_wait = max_wait
-        self.tuner = limit if isinstance(limit, Tuner) else None
-        """What learns the limit, if anything. Change it with `set_limit`."""
-        self.limit = positive(limit if self.tuner is None else self.tuner.limit)
-        """How many may be in flight. Change it with `set_limit`."""
-        self.mode = Mode(mode)
-        """What is done with the decisions. Change it with `set_mode`."""
-        self.on_queued: Callable[[Lease], object] | None = None
-        """Called with a lease that begins to wait in the line."""
-        self.on_turn: Callable[[Lease], Reason | None] | None = None
-        """Called with a lease that was given a place after a wait. Returns why not to admit it
-        after all, if so; the place then goes to the next in line."""
-        self.on_release: Callable[[Lease], object] | None = None
-        """Called with each lease after it was given back. May be changed while serving."""
-        self.on_full: Callable[[], object] | None = None
-        """Called when the limit is reached, before that is held against a request."""
-        self.least_queue = 0
-        """How many may wait, if the limit is less, and it isn't said how many may."""
-        self._max_queue = max_queue
-        self._retry_after = retry_after
-        self._clock = clock
-        self._make_line = partial(
-            Line, Order(queue_order), target=target, interval=interval, clock=clock
-        )
-        self._ceiling: int | None = None
-        self._epoch = 0
-        # Appended to without the lock, see `reclaim`.
-        self._abandoned: deque[Lease] = deque()
-        self._start()
-        reset_after_fork(self)
+    on_queued: Callable[[Lease], object] | None = None
+    """Called with a lease that begins to wait in the line."""
+
+    on_turn: Callable[[Lease], Reason | None] | None = None
+    """Called with a lease that was given a place after a wait. Returns why not to admit it after
+    all, if so; the place then goes to the next in line."""
+
+    on_full: Callable[[], object] | None = None
+    """Called when the limit is reached, before that is held against a request."""
+
+    _ceiling: int | None = None
 
     def _start(self) -> None:
         # Looked up when called: gevent and eventlet replace `threading.Lock`.
         self._lock = threading.Lock()
-        self._line = self._make_line()
-        self.in_flight = 0
-        """How many are in flight."""
-        self._places = self.limit
-        # Agrees to the use of each place, where they are lent: see `SharedLimiter`.
-        self._enter: Callable[[int], bool] | None = None
-        self._beyond = 0
-        self._admitted = 0
-        self._peak = 0
-        self._rejected = dict.fromkeys(Reason, 0)
-        self.mean_held = 0.0
-        """How long leases were held lately in the mean, in seconds."""
-
-    def after_fork(self) -> None:
-        """Forget the parent's leases and its lock, which another thread may have held."""
-        self._epoch += 1
-        self._abandoned.clear()
-        if self.tuner is not None:
-            self.tuner.after_fork()
-            self.limit = self.tuner.limit
-        self._start()
+        # Appended to without the lock, see `reclaim`.
+        self._abandoned: deque[Lease] = deque()
+        super()._start()
 
     def __repr__(self) -> str:
         return (
@@ -161,7 +104,14 @@ class Limiter:
                 self._advance_line()
 
     def set_mode(self, mode: str) -> None:
-        """Change the mode, at once. Whoever waits is admitted when nothing is enforced any more."""
+        """Change the mode, at once; for all who share the limit.
+
+        Whoever waits is admitted when nothing is enforced any more.
+        """
+        self.set_mode_here(mode)
+
+    def set_mode_here(self, mode: str) -> None:
+        """Change the mode in this process only."""
         mode = Mode(mode)
         with self._holding_lock():
             if mode is self.mode:
@@ -172,35 +122,45 @@ class Limiter:
                     self._grant(lease, lease._wakeup)
             self._line.clear()
 
+    def tell_apart(
+        self, claim_of: Callable[[Any], Claim], shares: Mapping[str, float] | None = None
+    ) -> None:
+        """Tell requests apart from now on: they claim more or less, and some go before others.
+
+        :param claim_of: returns of what a lease is for what it claims. Where it raises, that is
+            logged, and it is one place like all others.
+        :param shares: what part of the limit each partition is guaranteed, at most 1 together.
+        """
+        with self._holding_lock():
+            self._tell_apart(claim_of, shares)
+
     def snapshot(self) -> Snapshot:
         """Return the numbers of this instant."""
         self.settle()
         with self._holding_lock():
-            return Snapshot(
-                name=self.name,
-                mode=self.mode,
-                limit=self.limit,
-                in_flight=self.in_flight,
-                queued=len(self._line),
-                admitted=self._admitted,
-                rejected={str(reason): count for reason, count in self._rejected.items()},
-                peak=self._peak,
-                changes=() if self.tuner is None else self.tuner.last_changes(),
-            )
+            return self._snapshot()
 
-    def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection:
+    def acquire(
+        self, holder: object = None, verdict: Verdict = WELCOME, claim: Claim = PLAIN
+    ) -> Lease | Rejection:
         """Return a lease, now or after a wait in the line; or the rejection.
 
         :param holder: what the lease is for; kept in it.
         :param verdict: what was found before the limiter was asked.
+        :param claim: what is asked for, if it isn't what `claim_of` says of the holder.
         """
         lease = None
-        if self.on_full is not None and self.in_flight >= self._places:
+        if self.claim_of is not None and claim is PLAIN:
+            claim = self._find_claim(holder)
+        if self.on_full is not None and self.in_flight + claim.cost > self._places:
             self.on_full()
         with self._lock:
             in_flight = self.in_flight
+            if claim is not PLAIN:
+                self._is_plain = False
             if (
-                in_flight < self._places
+                self._is_plain
+                and in_flight < self._places
                 and (verdict is WELCOME or verdict.reason is None)
                 and (self._enter is None or self._enter(in_flight + 1))
             ):
@@ -211,11 +171,12 @@ class Limiter:
                 if in_flight > self._peak:
                     self._peak = in_flight
             else:
-                decision = self._decide(holder, verdict)
-        if self._abandoned:
-            self.settle()
+                decision = self._decide(self, holder, verdict, claim)
         if lease is not None:
+            if self._abandoned:
+                self.settle()
             return lease
+        self.settle()
         if isinstance(decision, Lease) and decision._wakeup is not None:
             return self._wait(decision, decision._wakeup)
         return decision
@@ -264,6 +225,9 @@ class Limiter:
             finally:
                 self._lock.release()
 
+    def _has_unreturned(self) -> bool:
+        return any(not lease._released for lease in tuple(self._abandoned))
+
     def settle(self) -> None:
         """Finish what `reclaim` has left for later, if anything."""
         while self._abandoned:
@@ -306,7 +270,16 @@ class Limiter:
 
     def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
         """Return whether `lease` left the line within `longest` seconds."""
-        return wakeup.acquire(timeout=longest)
+        if self._shares is None:
+            return wakeup.acquire(timeout=longest)
+        # What is held back for others is there again after a while, and nobody tells.
+        while not wakeup.acquire(timeout=min(longest, HOLD)):
+            longest -= HOLD
+            if longest <= 0:
+                return False
+            with self._holding_lock():
+                self._advance_line()
+        return True
 
     def _second_thought(self, lease: Lease) -> Reason | None:
         """Return why not to admit a request whose turn it is, if so."""
@@ -319,168 +292,10 @@ class Limiter:
             return verdict.late
         return None if self.on_turn is None else self.on_turn(lease)
 
-    # Everything below runs with the lock held.
-
-    def _decide(self, holder: object, verdict: Verdict) -> Lease | Rejection:
-        enforced = self.mode is _ENFORCE
-        reason = verdict.reason
-        has_room = self.mode is _OFF or (reason is None and self._has_room())
-        if reason is None and not has_room:
-            reason = self._refusal(verdict)
-        if reason is not None and enforced:
-            return self._reject(reason, 0.0)
-        lease = Lease(self, holder, self._epoch, self._clock())
-        if has_room:
-            return self._admit(lease)
-        if reason is None:
-            self._queue(lease, verdict)
-        if not enforced:
-            return self._admit_beyond(lease, reason)
-        lease._wakeup = threading.Lock()
-        lease._wakeup.acquire()
-        return lease
-
-    def _refusal(self, verdict: Verdict) -> Reason | None:
-        """Return why one may not wait, if so. Make room in the line where that will do."""
-        max_queue = self._max_queue
-        if max_queue is None:
-            max_queue = max(self.limit, self.least_queue)
-        if max_queue == 0 or (verdict.max_wait if verdict.insists else self.max_wait) == 0:
-            return Reason.LIMIT
-        has_room, pushed_out = self._line.make_room(max_queue, self._places or 1)
-        if pushed_out is not None:
-            self._push_out(pushed_out)
-        return None if has_room else Reason.QUEUE_FULL
-
-    def _queue(self, lease: Lease, verdict: Verdict) -> None:
-        if not verdict.insists:
-            longest = min(self.max_wait, self._line.longest_wait(self._places or 1))
-            if longest < verdict.max_wait:
-                verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
-        lease._verdict = verdict
-        self._line.append(lease)
-
-    def _push_out(self, lease: Lease) -> None:
-        lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
-        if lease._wakeup is not None:
-            lease._released = True
-            self._wake(lease, lease._wakeup)
-
-    def _wake(self, lease: Lease, wakeup: Lock) -> None:
-        wakeup.release()
-
-    def _has_room(self) -> bool:
-        return self._taken() < self._places
-
-    def _taken(self) -> int:
-        # Those that only shadow mode admitted are in flight, but hold no place in its reckoning.
-        return self.in_flight - (0 if self.mode is _ENFORCE else self._beyond)
-
-    def _admit(self, lease: Lease) -> Lease:
-        self.in_flight = lease.in_flight = in_flight = self.in_flight + 1
-        self._admitted += 1
-        if in_flight > self._peak:
-            self._peak = in_flight
-        return lease
-
-    def _admit_beyond(self, lease: Lease, reason: Reason | None) -> Lease:
-        """Admit in shadow mode what could not be in flight now, and remember the decision.
-
-        Who would be waiting stands in the line while being served. Who is still there after the
-        longest wait would have been rejected.
-        """
-        lease._beyond = True
-        self._beyond += 1
-        if reason is not None:
-            lease.rejection = self._reject(reason, 0.0)
-        return self._admit(lease)
-
-    def _reject(self, reason: Reason, queue_time: float) -> Rejection:
-        self._rejected[reason] += 1
-        return Rejection(
-            reason,
-            self._retry_after or retry_after(self.mean_held, self._places or 1, len(self._line)),
-            queue_time,
-            self.mode is _ENFORCE,
-            self.name,
-        )
-
-    def _take_back(self, lease: Lease, *, was_served: bool = True) -> None:
-        lease._released = True
-        if lease._epoch != self._epoch:
-            return  # Admitted in the process that forked this one.
-        if was_served and (
-            self.in_flight >= self._places
-            or not self.mean_held
-            or not self._admitted % _SAMPLE
-            or self.on_release is not None
-            or self.tuner is not None
-        ):
-            now = self._clock()
-            lease.held = held = now - lease.started
-            self.mean_held += (held - self.mean_held) * (_WEIGHT if self.mean_held else 1.0)
-            self._line.service_time = self.mean_held
-            if self.tuner is not None:
-                self._learn(self.tuner, lease, now)
-        self.in_flight -= 1
-        if lease._beyond:
-            self._beyond -= 1
-        if self._enter is not None:
-            self._left()
-        if self._line:
-            if lease._beyond and lease in self._line:
-                self._line.remove(lease)
-                self._leave_shadow_line(lease)
-            self._advance_line()
-
-    def _learn(self, tuner: Tuner, lease: Lease, now: float) -> None:
-        self.limit = self._places = tuner.learn(lease, now)
-
-    def _left(self) -> None:
-        """Tell who has lent the places how many are still used."""
-
-    def _has_unreturned(self) -> bool:
-        return any(not lease._released for lease in tuple(self._abandoned))
-
-    def _advance_line(self) -> None:
-        """Give the places that are free to those whose turn it is."""
-        while self._line and self._has_room():
-            lease = self._line.pop()
-            if lease._wakeup is not None:
-                self._grant(lease, lease._wakeup)
-            elif self._leave_shadow_line(lease):
-                lease._beyond = False
-                self._beyond -= 1
-
-    def _grant(self, lease: Lease, wakeup: Lock) -> None:
-        self._admit(lease)
-        lease._wakeup = None
-        self._wake(lease, wakeup)
-
-    def _leave_line(self, lease: Lease) -> None:
-        """Stop waiting. A place that was given in this very instant goes to the next in line."""
-        if lease._released:
-            return  # Pushed out.
-        lease._released = True
-        if lease._wakeup is not None:
-            self._line.remove(lease)
-        elif lease._epoch == self._epoch:
-            self.in_flight -= 1
-            self._admitted -= 1
-            if self._enter is not None:
-                self._left()
-            self._advance_line()
-
-    def _leave_shadow_line(self, lease: Lease) -> bool:
-        """Return whether the request would have been admitted in time."""
-        verdict = lease._verdict
-        if self._clock() - lease.started < verdict.max_wait:
-            return True
-        lease.rejection = self._reject(verdict.late, verdict.max_wait)
-        return False
-
-
-def positive(limit: Any) -> int:
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        raise ValueError(f"'limit' must be a positive integer, got {limit!r}.")
-    return limit
+    def _find_claim(self, holder: object) -> Claim:
+        assert self.claim_of is not None
+        try:
+            return self.claim_of(holder)
+        except Exception:
+            logger.exception("What a request asks for could not be found out; going on without.")
+            return PLAIN

@@ -9,9 +9,11 @@ from enum import StrEnum
 from math import inf
 from typing import TYPE_CHECKING
 
+from .claims import PLAIN
 from .codel import stretched
 
 if TYPE_CHECKING:
+    from .claims import Claim
     from .lease import Lease
 
 
@@ -91,11 +93,14 @@ class Line:
     def __iter__(self) -> Iterator[Lease]:
         return iter(self._waiting)
 
-    def make_room(self, longest: int, limit: int) -> tuple[bool, Lease | None]:
+    def make_room(
+        self, longest: int, limit: int, claim: Claim = PLAIN
+    ) -> tuple[bool, Lease | None]:
         """Return whether one who comes now may wait, and who has to go in return.
 
         :param longest: how long the line may be.
         :param limit: how many places there are.
+        :param claim: what it asks for.
         """
         now = self._clock()
         if self._is_adaptive:
@@ -103,16 +108,13 @@ class Line:
         self._came += 1
         if self.is_rush:
             longest = min(longest, max(limit, FEW))
-        if len(self._waiting) < longest:
+        if len(self) < longest:
             return True, None
         self._refused += 1
-        oldest = self._waiting[0] if self._waiting else None
-        if oldest is None or not self.is_newest_first:
-            return False, None
-        if self.is_rush and now - oldest.started <= self._soon(limit, now):
-            return False, None
-        self._waiting.popleft()
-        return True, oldest
+        victim = self._victim(claim, limit, now)
+        if victim is not None:
+            self._take_out(victim)
+        return victim is not None, victim
 
     def longest_wait(self, limit: int) -> float:
         """Return how long one who comes now may wait, in seconds; infinity for no bound.
@@ -123,23 +125,51 @@ class Line:
 
     def append(self, lease: Lease) -> None:
         """Let one more wait."""
-        if not self._waiting:
+        if not self:
             self._empty = self._moved = self._clock()
-        self._waiting.append(lease)
+        self._put_in(lease)
 
-    def pop(self) -> Lease:
+    def peek(self, taken: int, places: int) -> Lease | None:
+        """Return whose turn it is; None if nobody waits who may use a place.
+
+        :param taken: how many places are taken, of how many there are.
+        """
+        return self._first(self._waiting) if self._waiting else None
+
+    def pop(self, lease: Lease) -> None:
         """Take out whose turn it is."""
         self._moved = self._clock()
-        return self._waiting.pop() if self.is_newest_first else self._waiting.popleft()
+        self._take_out(lease)
 
     def remove(self, lease: Lease) -> None:
         """Take out who waits no longer."""
-        self._waiting.remove(lease)
+        self._take_out(lease)
         self._refused += 1
 
     def clear(self) -> None:
         """Take out all."""
         self._waiting.clear()
+
+    def _put_in(self, lease: Lease) -> None:
+        self._waiting.append(lease)
+
+    def _take_out(self, lease: Lease) -> None:
+        remove(self._waiting, lease)
+
+    def _first(self, waiting: deque[Lease]) -> Lease:
+        return waiting[-1] if self.is_newest_first else waiting[0]
+
+    def _victim(self, claim: Claim, limit: int, now: float) -> Lease | None:
+        """Return who has to go for one who finds the line full, if anybody has."""
+        return self._stalest(self._waiting, limit, now)
+
+    def _stalest(self, waiting: deque[Lease], limit: int, now: float) -> Lease | None:
+        """Return who has to go for one who is just as important."""
+        if not waiting or not self.is_newest_first:
+            return None
+        oldest = waiting[0]
+        may_have_its_turn = self.is_rush and now - oldest.started <= self._soon(limit, now)
+        return None if may_have_its_turn else oldest
 
     def _soon(self, limit: int, now: float) -> float:
         # The mean says nothing of leases that are held for longer than those before.
@@ -160,3 +190,11 @@ class Line:
         self.is_newest_first = self.is_rush
         self._came = self._refused = 0
         self._end = now + interval
+
+
+def remove(waiting: deque[Lease], lease: Lease) -> None:
+    # It mostly stands at an end.
+    if waiting[-1] is lease:
+        waiting.pop()
+    else:
+        waiting.remove(lease)

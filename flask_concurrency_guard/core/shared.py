@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import WeakMethod
 
+from .admission import positive
 from .decisions import Mode
 from .lease import Lease
 from .limiter import Limiter
-from .limiter import positive
 
 if TYPE_CHECKING:
     from threading import Lock
@@ -38,11 +38,15 @@ class SharedLimiter(Limiter):
 
     def __init__(self, store: Store, tuner: HostTuner | None = None, **settings: Any) -> None:
         self._store = store
+        self._followed: Mode | None = None
         super().__init__(store.limit, **settings)
+        self._configured_mode = self.mode
         self.tuner: HostTuner | None = tuner
         # Weakly, since a circle would keep an app alive that nobody needs any more.
         admit = WeakMethod(self._admit_from_line)
         store.on_places = lambda: (call := admit()) and call()
+        settle = WeakMethod(self.settle)
+        store.on_mode = lambda: (call := settle()) and call()
 
     def _start(self) -> None:
         super()._start()
@@ -61,6 +65,24 @@ class SharedLimiter(Limiter):
             self._store.set_limit(limit)
             self.limit = limit
             self._fill()
+
+    def set_mode(self, mode: str) -> None:
+        """See `Limiter.set_mode`. Other processes notice at their next request, or soon.
+
+        :raises ValueError: it is no mode.
+        :raises StoreError: it can't be changed now.
+        """
+        mode = Mode(mode)
+        with self._holding_lock():
+            self._store.set_mode(mode)
+
+    def settle(self) -> None:
+        """See `Limiter.settle`. Then follow the mode that was set for all, if it has changed."""
+        super().settle()
+        mode = self._store.mode
+        if mode is not self._followed:
+            self._followed = mode
+            self.set_mode_here(self._configured_mode if mode is None else mode)
 
     def learn_limit(self) -> None:
         """Learn the limit again, after a number was set, in all processes.
@@ -106,24 +128,26 @@ class SharedLimiter(Limiter):
 
     # Everything below runs with the lock held.
 
-    def _has_room(self) -> bool:
-        wanted = self._taken() + 1
-        if wanted <= self._places and self._store.enter(wanted):
+    def _has_room(self, cost: int) -> bool:
+        wanted = self._taken() + cost
+        if wanted <= self._places and self._store.enter(wanted, cost):
             return True
         if self.mode is not Mode.ENFORCE:
-            return self._borrow()
+            return self._borrow(cost)
         # Where some wait, the watcher asks. Otherwise this one will, if it may.
         may_wait = self._max_queue != 0 and self.max_wait != 0
-        return not self._line and self._borrow(starving=may_wait)
+        return not self._line and self._borrow(cost, starving=may_wait)
 
     def _fill(self, *, starving: bool = False) -> None:
         """Admit from the line for as long as there is something to borrow."""
-        while self._line and self._borrow(starving=starving):
+        while (lease := self._line.peek(self._taken(), self._places)) is not None:
+            if not self._borrow(self._cost(lease.claim), starving=starving):
+                return
             self._advance_line()
 
-    def _borrow(self, *, starving: bool = False) -> bool:
+    def _borrow(self, cost: int, *, starving: bool = False) -> bool:
         store = self._store
-        has_taken = store.take(self._taken() + 1, starving=starving)
+        has_taken = store.take(self._taken() + cost, cost, starving=starving)
         self._places, self.limit = store.places, store.limit
         return has_taken
 

@@ -87,16 +87,18 @@ class Shedder:
         """Whether a request can be too old at all."""
         return self.codel is not None or self.max_age is not None
 
-    def judge(self, arrival: Arrival) -> Verdict:
+    def judge(self, arrival: Arrival, patience: float = 1.0) -> Verdict:
         """Return what is to become of a request that has just come.
 
         What the client wants goes first: it has left, then it has waited for as long as it would.
+
+        :param patience: how many times as long as others it may have waited in an overload.
         """
         is_overdue = (
             arrival.age is not None
             and self.codel is not None
             # Of those who have left, too: they stood in the queue like everybody else.
-            and self.codel.is_overdue(arrival.age)
+            and self.codel.is_overdue(arrival.age, patience)
         )
         if arrival.is_gone and not self.serve_gone:
             return _GONE

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .cluster.member import ClusterSnapshot
+    from .decisions import Mode
     from .host.process import HostSnapshot
     from .host.scoreboard import Scoreboard
 
@@ -69,22 +70,38 @@ class Store(Protocol):
     """Called when places have come that were waited for, by a store that hears of it. With no lock
     held."""
 
+    on_mode: Callable[[], object] | None
+    """Called when `mode` may have changed, by a store that hears of it. With no lock held."""
+
     scoreboard: Scoreboard | None
     """Where to show what this process is serving, if anywhere."""
 
-    def enter(self, in_flight: int) -> bool:
+    def enter(self, in_flight: int, cost: int = 1) -> bool:
         """Say that there will be `in_flight` now, which is not more than `places`.
 
         Return false where places were taken back meanwhile; then ask with `take`.
+
+        :param cost: how many more these are than before.
         """
 
     def leave(self, in_flight: int, queued: int) -> None:
         """Say that there are `in_flight` left, and how many wait for the place that came free."""
 
-    def take(self, in_flight: int, *, starving: bool = False) -> bool:
+    def take(self, in_flight: int, cost: int = 1, *, starving: bool = False) -> bool:
         """Try to borrow what is missing for `in_flight`, and `enter` them.
 
+        :param cost: how many more these are than before.
         :param starving: a request waits for it. Other processes give way to it then.
+        """
+
+    @property
+    def mode(self) -> Mode | None:
+        """What was set for all processes while they serve; None where nothing was."""
+
+    def set_mode(self, mode: Mode) -> None:
+        """Set the mode of all processes.
+
+        :raises StoreError: it can't be changed now.
         """
 
     def set_limit(self, limit: int) -> None:

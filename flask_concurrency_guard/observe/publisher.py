@@ -29,12 +29,14 @@ from .postings import Posting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterable
 
     from _typeshed.wsgi import WSGIEnvironment
 
     from ..core.decisions import Rejection
     from ..core.lease import Lease
+
+    # What it is, since when, and what it holds besides the lease of the app's own limiter.
+    _InFlight = tuple[WSGIEnvironment, float, tuple[Lease, ...]]
 
 logger = logging.getLogger("flask_concurrency_guard.status")
 
@@ -86,7 +88,7 @@ class Publisher:
         if self._posting is not None:
             self._posting.close()
         self._posting = None
-        self._in_flight: dict[int, tuple[WSGIEnvironment, float, tuple[Lease, ...]]] = {}
+        self._in_flight: dict[int, _InFlight] = {}
         # Neither needs a lock: each is one step of the interpreter's.
         self._ended: deque[tuple[float, str | None]] = deque(maxlen=_MOST_ENDED)
         self._thread: threading.Thread | None = None
@@ -157,13 +159,16 @@ class Publisher:
 
     def _describe_all(self, told: dict[str, Any], now: float, is_last: bool) -> bytes:
         self._count(told["limits"], now)
+        # A request that comes or goes meanwhile would end an iteration over the table itself.
+        in_flight = list(self._in_flight.copy().values())
         told |= {
             "format": FORMAT,
             "pid": os.getpid(),
             "started": self._started,
             "written": now,
             "has_ended": is_last,
-            "serving": self._serving(),
+            "requests": len(in_flight),
+            "serving": self._describe_some(in_flight),
         }
         # The history is encoded already, but for its last sample.
         return f'{json.dumps(told)[:-1]}, "history": {self._history.encode()}}}'.encode()
@@ -187,10 +192,9 @@ class Publisher:
         self._rejected = rejected
         self._history.add(sample)
 
-    def _serving(self) -> list[dict[str, Any]]:
+    def _describe_some(self, in_flight: list[_InFlight]) -> list[dict[str, Any]]:
         now = time.monotonic()
-        # A request that comes or goes meanwhile would end an iteration over the table itself.
-        served = sorted(self._in_flight.copy().values(), key=_since)[:MOST_SERVED]
+        served = sorted(in_flight, key=_since)[:MOST_SERVED]
         return [
             {
                 "what": self._describe(environ),
@@ -236,9 +240,8 @@ class Publisher:
             self._posting.close()
 
 
-def _since(served: Iterable[Any]) -> float:
-    _, started, _ = served
-    return float(started)
+def _since(served: _InFlight) -> float:
+    return served[1]
 
 
 def _run(get_publisher: Callable[[], Publisher | None]) -> None:

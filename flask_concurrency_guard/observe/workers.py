@@ -88,6 +88,8 @@ class Worker:
     """How long its newest request had waited in front of the app, in seconds, if that is known."""
     limits: tuple[WorkerLimit, ...]
     """The app's own is the first."""
+    requests: int
+    """How many requests it has in flight: fewer than `in_flight` says, if some cost more places."""
     serving: tuple[Serving, ...]
     """The longest in flight first; 50 at most."""
     history: tuple[Sample, ...]

@@ -36,11 +36,11 @@ def disabled(app: Flask) -> Iterator[None]:
     before = [(limit.limiter, limit.limiter.mode) for limit in _state(app).limits.values()]
     try:
         for limiter, _ in before:
-            limiter.set_mode(Mode.OFF)
+            limiter.set_mode_here(Mode.OFF)
         yield
     finally:
         for limiter, mode in before:
-            limiter.set_mode(mode)
+            limiter.set_mode_here(mode)
 
 
 @contextmanager
@@ -57,10 +57,10 @@ def only(app: Flask, limit: int, *, name: str = DEFAULT) -> Iterator[None]:
     limiter.set_limit(limit)
     try:
         limiter.max_wait = 0.0
-        limiter.set_mode(Mode.ENFORCE)
+        limiter.set_mode_here(Mode.ENFORCE)
         yield
     finally:
-        limiter.set_mode(mode)
+        limiter.set_mode_here(mode)
         limiter.max_wait = max_wait
         if isinstance(limiter, SharedLimiter) and tuner is not None:
             limiter.learn_limit()

@@ -110,6 +110,9 @@ class GuardMiddleware:
         self.match: Callable[[WSGIEnvironment], tuple[Admitting, ...] | None] | None = None
         """Tells of a WSGI environment which limiters besides that of all must admit its request, in
         the order in which to ask them; None if it always passes."""
+        self.classify: Callable[[WSGIEnvironment], float] | None = None
+        """Finds out how important a request is, if that differs. Returns how much patience there is
+        with it in overload."""
         self.on_first: Callable[[WSGIEnvironment], object] | None = None
         """Called at the first request, before anything else. May be called more than once, when
         several come at the same time."""
@@ -133,7 +136,8 @@ class GuardMiddleware:
         others = () if self.match is None else self.match(environ)
         if others is None:
             return self._pass(age, environ, start_response)
-        verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival)
+        patience = 1.0 if self.classify is None else self.classify(environ)
+        verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival, patience)
         if others:
             lease = acquire_all(others, limiter, environ, verdict)
         else:
@@ -180,7 +184,10 @@ class GuardMiddleware:
         )
 
     def _is_off(self) -> bool:
-        return all(limiter.mode is _OFF for limiter in self.reporter.limiters())
+        limiters = self.reporter.limiters()
+        for limiter in limiters:
+            limiter.settle()  # Another process may have switched it on again.
+        return all(limiter.mode is _OFF for limiter in limiters)
 
     def _begin(
         self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment

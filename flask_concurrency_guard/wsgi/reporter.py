@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
@@ -19,6 +20,7 @@ from ..signals import request_queued
 from ..signals import request_rejected
 from ..signals import request_released
 from ..tags import ADMITTED
+from ..tags import DECIDED_AT_KEY
 from ..tags import EXEMPT
 from ..tags import SHADOW
 from ..tags import STATUS_KEY
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from ..core.limiter import Limiter
 
 logger = logging.getLogger(__name__)
+
+COMPLAINT_INTERVAL = 1.0
+"""How long not to log again that an observer has failed, in seconds."""
 
 
 class Observer(Protocol):
@@ -72,6 +77,7 @@ class Reporter:
         self._limiter = limiter
         self._sender = sender
         self.observers = tuple(observers)
+        self._tell = _Carefully()
         self._logs: dict[str, RejectionLog] = {}
         self._decisions: dict[str, dict[Reason, str]] = {}
         self.add(limiter)
@@ -118,7 +124,7 @@ class Reporter:
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         for observer in self.observers:
-            _call(observer.begin, environ, lease)
+            self._tell(observer.begin, environ, lease)
         self._limiter.on_release = self.released
         if decided is ADMITTED:
             return
@@ -134,6 +140,8 @@ class Reporter:
         log.limiter.on_release = self.released
         if not rejection.enforced:
             self.answered(environ, rejection)
+        elif self.observers:
+            environ[DECIDED_AT_KEY] = time.monotonic()
         if not log.due() and not request_rejected.receivers:
             return
         token = current_environ.set(environ)
@@ -147,7 +155,7 @@ class Reporter:
     def answered(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
         """Tell the observers of a request that was rejected, or would have been."""
         for observer in self.observers:
-            _call(observer.rejected, environ, rejection)
+            self._tell(observer.rejected, environ, rejection)
 
     def queued(self, lease: Lease) -> None:
         """Tell of a request that begins to wait."""
@@ -164,7 +172,7 @@ class Reporter:
             self.rejected(environ, rejection)  # Shadow mode can't know before the end.
         if lease.limiter is self._limiter:
             for observer in self.observers:
-                _call(observer.end, environ, lease)
+                self._tell(observer.end, environ, lease)
             if request_released.receivers:
                 emit(request_released, self._sender(), environ=environ, lease=lease)
         log = self._logs[lease.limiter.name]
@@ -185,6 +193,8 @@ class Exempt:
     def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
         self._limiter = limiter
         self._observers = [observer for observer in observers if observer.sees_exempt]
+        self._tell = _Carefully()
+        self._abandoned: deque[Lease] = deque()
 
     def __bool__(self) -> bool:
         """Whether anybody wants to hear of it."""
@@ -192,11 +202,13 @@ class Exempt:
 
     def acquire(self, environ: WSGIEnvironment) -> Lease:
         """Return a lease, and tell of it."""
+        while self._abandoned:
+            self._settle()
         lease = Lease(self, environ, 0, time.monotonic())
         lease.may_be_dropped = True
         lease.in_flight = self._limiter.in_flight
         for observer in self._observers:
-            _call(observer.begin, environ, lease)
+            self._tell(observer.begin, environ, lease)
         return lease
 
     def release(self, lease: Lease) -> bool:
@@ -206,7 +218,7 @@ class Exempt:
         lease._released = True
         lease.held = time.monotonic() - lease.started
         for observer in self._observers:
-            _call(observer.end, lease.holder, lease)
+            self._tell(observer.end, lease.holder, lease)
         return True
 
     def withdraw(self, lease: Lease) -> None:
@@ -214,8 +226,18 @@ class Exempt:
         self.release(lease)
 
     def reclaim(self, lease: Lease) -> None:
-        """Take back a lease that is being collected."""
-        self.release(lease)
+        """Take back a lease that is being collected, when the next request comes.
+
+        The collector may run anywhere, and nobody knows what the interrupted thread holds: a lock
+        that an observer needs, say.
+        """
+        self._abandoned.append(lease)
+
+    def _settle(self) -> None:
+        try:
+            self.release(self._abandoned.popleft())
+        except IndexError:
+            pass  # Another thread was faster.
 
 
 def noted(start_response: StartResponse, environ: WSGIEnvironment) -> StartResponse:
@@ -238,8 +260,19 @@ def _at_once(lease: Lease) -> Rejection | None:
     return None if rejection is None or rejection.queue_time else rejection
 
 
-def _call(tell: Callable[[WSGIEnvironment, Any], None], environ: Any, what: Any) -> None:
-    try:
-        tell(environ, what)
-    except Exception:
-        logger.exception("What observes requests has failed; going on.")
+class _Carefully:
+    """Calls observers, and lets none of them harm a request."""
+
+    def __init__(self) -> None:
+        self._next_complaint = 0.0
+
+    def __call__(
+        self, tell: Callable[[WSGIEnvironment, Any], None], environ: WSGIEnvironment, what: Any
+    ) -> None:
+        try:
+            tell(environ, what)
+        except Exception:
+            # Once in a while: with each request, it would be the log that takes the app down.
+            if time.monotonic() >= self._next_complaint:
+                self._next_complaint = time.monotonic() + COMPLAINT_INTERVAL
+                logger.exception("What observes requests has failed; going on.")

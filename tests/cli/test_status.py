@@ -72,6 +72,7 @@ def worker(pid: int = 4242, **changed: Any) -> Worker:
         "is_draining": False,
         "queue_age": None,
         "limits": (limit(),),
+        "requests": 8,
         "serving": (Serving("GET /reports/march", 6.25, 4250, ("reports",)),),
         "history": (sample,),
     }

@@ -40,6 +40,13 @@ class Request:
     waits: bool = True
 
 
+def pop(line: Line) -> Lease:
+    lease = line.peek(0, 1)
+    assert lease is not None
+    line.pop(lease)
+    return lease
+
+
 def request(clock: Clock) -> Lease:
     return cast("Lease", Request(clock.now))
 
@@ -54,7 +61,7 @@ def test_whose_turn_it_is(order: str, turns: list[int]) -> None:
     for lease in waiting:
         line.append(lease)
     clock.now += 99
-    assert [waiting.index(line.pop()) for _ in range(3)] == turns
+    assert [waiting.index(pop(line)) for _ in range(3)] == turns
 
 
 @dataclass
@@ -92,7 +99,7 @@ def test_it_is_a_rush_when_many_are_refused_while_the_line_is_not_empty(crowd: C
     crowd.come(30, room=8)
     assert crowd.line.is_rush
     assert crowd.line.is_newest_first
-    assert crowd.line.pop() is crowd.waiting.pop()
+    assert pop(crowd.line) is crowd.waiting.pop()
 
 
 def test_few_refusals_are_no_rush(crowd: Crowd) -> None:
@@ -106,7 +113,7 @@ def test_a_line_that_gets_empty_is_no_rush(crowd: Crowd) -> None:
     for _ in range(30):
         crowd.come(5, room=2)
         while len(crowd.line):
-            crowd.line.pop()
+            pop(crowd.line)
         crowd.waiting.clear()
         assert not crowd.line.is_rush
 
@@ -115,12 +122,12 @@ def test_a_rush_is_over_when_few_are_refused(crowd: Crowd) -> None:
     crowd.come(30, room=8)
     assert crowd.line.is_rush
     while len(crowd.line):
-        crowd.line.pop()
+        pop(crowd.line)
     crowd.waiting.clear()
     for _ in range(12):
         crowd.come(2, room=99)
-        crowd.line.pop()
-        crowd.line.pop()
+        pop(crowd.line)
+        pop(crowd.line)
     assert not crowd.line.is_rush
     assert not crowd.line.is_newest_first
 
@@ -154,21 +161,21 @@ def test_in_a_rush_few_wait_and_not_for_long(crowd: Crowd) -> None:
     # No place has come free for 0.39 seconds, whatever the mean says.
     assert line.longest_wait(1) == pytest.approx(0.39 * FEW)
     assert crowd.come(1, room=12) == [False]
-    line.pop()
+    pop(line)
     crowd.waiting.pop()
     # Now one has. Those who wait have waited for too long, and make room for who comes.
     assert line.longest_wait(1) == TARGET
     assert crowd.come(1, room=12) == [True]
     assert len(line) == 11
     while len(line) > FEW - 1:
-        line.pop()
+        pop(line)
         crowd.waiting.pop()
     assert crowd.come(1, room=12) == [True]
     assert len(line) == FEW
     # As many as there are places, if these are more; for as long as a lease is held.
     line.service_time = 0.05
     assert line.make_room(12, limit=FEW + 1) == (True, None)
-    line.pop()
+    pop(line)
     assert line.longest_wait(limit=16) == pytest.approx(0.05)
 
 
@@ -241,7 +248,7 @@ def serve(
                 line.remove(cast("Lease", who))
                 who.waits = False
         elif len(line):
-            begin(cast(Request, line.pop()))
+            begin(cast(Request, pop(line)))
         else:
             free += 1
     waits.sort()

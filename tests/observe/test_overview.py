@@ -57,6 +57,7 @@ def worker(*samples: Sample, pid: int = 1, **changed: Any) -> Worker:
         "is_draining": False,
         "queue_age": None,
         "limits": (limit(),),
+        "requests": 8,
         "serving": (),
         "history": samples,
     }

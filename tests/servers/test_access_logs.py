@@ -61,3 +61,14 @@ def test_uwsgi_takes_the_header_out_of_the_response() -> None:
         assert "X-Thread-Id" not in answer.headers
         line = re.compile(r"^/ping 200 .* thread=\d+", re.M)
         wait_until(lambda: line.search(server.log), "the log has it")
+
+
+def test_the_development_server_logs_the_tags_with_the_filter() -> None:
+    with start(KINDS["dev"]) as server:  # Its app has the filter on the handler of its root logger.
+        answer = server.ask("/ping")
+
+        def logged() -> list[str]:
+            return re.findall(r"^LOG werkzeug (\d+) (\d+): .*GET /ping\b", server.log, re.M)
+
+        ((process, thread),) = wait_until(logged, "the log has the line")
+        assert (int(process), int(thread)) == (answer.process, answer.thread)

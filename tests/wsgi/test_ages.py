@@ -373,7 +373,7 @@ def test_nobody_reads_the_upload_of_a_client_that_has_left(ends: Any) -> None:
     client.sendall(b"x" * 50_000)
     reads = []
     guard = guarded()
-    guard.shedder.judge = lambda arrival: Shedder().judge(  # type: ignore[method-assign]
+    guard.shedder.judge = lambda arrival, patience=1.0: Shedder().judge(  # type: ignore[method-assign]
         type(arrival)(is_gone=True)
     )
 

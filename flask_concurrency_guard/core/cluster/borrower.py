@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from ..decisions import Mode
 from ..store import UNBOUNDED
 from ..store import OnStoreError
 from ..store import admitted_without
@@ -59,6 +60,7 @@ class Borrower:
         name: str,
         limit: int,
         lease_time: float,
+        mode: Mode,
         on_error: OnStoreError,
         clock: Callable[[], float],
     ) -> None:
@@ -69,6 +71,7 @@ class Borrower:
         self._name = name
         self._configured = limit
         self._lease_time = lease_time
+        self._configured_mode = mode
         self._on_error = on_error
         self._clock = clock
         self.after_fork()
@@ -99,6 +102,8 @@ class Borrower:
         """Whether others need what isn't used here."""
         self.members = os.cpu_count() or 1
         """How many share the limit."""
+        self.mode: Mode | None = None
+        """The mode that was set for all, if one was."""
         self.error: Exception | None = None
         """Why the server can't be used, if so."""
         self.news: deque[Exception | None] = deque()
@@ -106,7 +111,7 @@ class Borrower:
         self._has_joined = False
         self._until = self._next_try = -math.inf
 
-    def enter(self, in_flight: int) -> bool:
+    def enter(self, in_flight: int, cost: int = 1) -> bool:
         """See `Store.enter`."""
         with self._state:
             if in_flight > self.places or self._clock() >= self._until:
@@ -180,6 +185,7 @@ class Borrower:
         more: int = 0,
         gives_way: bool = False,
         limit: int | None = None,
+        mode: Mode | None = None,
     ) -> bool:
         """Tell the server what there is, and do as it says. Return whether it has answered.
 
@@ -187,6 +193,7 @@ class Borrower:
         :param more: how many to ask for.
         :param gives_way: whether what isn't used may go to who has less.
         :param limit: what to change it to, for all.
+        :param mode: what to change that to.
         """
         used, keep = self._lower(spare, gives_way)
         waits = self.is_in_line = self.waits()
@@ -202,6 +209,8 @@ class Borrower:
                 lease_time=self._lease_time,
                 limit=limit or self._configured,
                 sets_limit="always" if limit else "never" if self._has_joined else "configured",
+                configured_mode=self._configured_mode,
+                mode=mode or "",
             )
         except Exception as error:
             self._fail(error)
@@ -254,6 +263,7 @@ class Borrower:
             self.limit = terms.limit
             self.is_short = terms.waiting > 0
             self.members = terms.members
+            self.mode = Mode(terms.mode.decode()) if terms.mode else None
             self._has_joined = True
             was_failed, self.error = self.error is not None, None
         if was_failed:

@@ -35,6 +35,9 @@ class Terms:
     members: int
     """How many have asked in the time of a lease, with this one."""
 
+    mode: bytes = b""
+    """The mode that was set for all, if one was."""
+
 
 class Ledger:
     """The entry of one member, and what it may see of the others.
@@ -66,6 +69,8 @@ class Ledger:
         wanted: int = 0,
         waits: bool = False,
         gives_way: bool = False,
+        configured_mode: str = "",
+        mode: str = "",
     ) -> Terms:
         """Say what this member has and wants, and return what it gets. See `lending.lua`."""
         if self._settle is None:
@@ -84,6 +89,8 @@ class Ledger:
                 limit,
                 sets_limit,
                 self._channels,
+                configured_mode,
+                mode,
             ],
         )
         return Terms(*reply)

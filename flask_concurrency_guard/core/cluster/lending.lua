@@ -4,7 +4,7 @@
 -- does no more than one. A member that has not called for the time of a lease has nothing any more.
 --
 -- Returns: its share, the limit, whether others need what it doesn't use (how many wait for it, and
--- one more where little is left), how many members there are.
+-- one more where little is left), how many members there are, and the mode if one was set for all.
 
 local cap, members, leases, waiting = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id = ARGV[1]
@@ -18,6 +18,8 @@ local lease_time = tonumber(ARGV[8])  -- in milliseconds; 0: it leaves
 local limit = tonumber(ARGV[9])
 local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'; or 'never'
 local channels = ARGV[11]             -- what the names of the channels begin with
+local configured_mode = ARGV[12]      -- the mode that it was configured with
+local mode = ARGV[13]                 -- what to set it to, for all; or empty
 
 local KEPT = 86400000  -- What nobody has asked for in a day is forgotten.
 local LOOK = 10        -- How many of those who wait are looked at for one who has less.
@@ -113,6 +115,13 @@ else
   else
     limit = known
   end
+  if sets_limit == 'configured' and configured_mode ~= redis.call('HGET', cap, 'configured_mode') then
+    redis.call('HSET', cap, 'configured_mode', configured_mode, 'mode', '')
+  end
+  if mode ~= '' then
+    redis.call('HSET', cap, 'mode', mode)
+    say_short(true)
+  end
 
   local before = share
   share = math.max(used, math.min(share, keep))
@@ -198,4 +207,4 @@ end
 if limit - lent < count - 1 then
   others = others + 1  -- Not one for each: whoever comes next would find nothing.
 end
-return {share, limit, others, count}
+return {share, limit, others, count, redis.call('HGET', cap, 'mode') or ''}

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import WeakSet
 
+from ..decisions import Mode
 from ..fork import reset_after_fork
 from ..store import UNBOUNDED
 from ..store import OnStoreError
@@ -81,6 +82,7 @@ class ClusterStore:
     :param limit: how many may be in flight. The last one that starts with another number than
         those before changes it for all.
     :param lease_time: after how many seconds the server takes back what it has not heard of.
+    :param mode: the configured mode. A mode that was set while serving goes when that changes.
     :param on_error: what to do while the server can't be used.
     :param clock: a monotonic clock, in seconds.
     """
@@ -92,18 +94,22 @@ class ClusterStore:
         limit: int,
         *,
         lease_time: float = 10.0,
+        mode: str = Mode.ENFORCE,
         on_error: str = OnStoreError.LOCAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limit = limit
         self.scoreboard: Scoreboard | None = None  # There is none over hosts.
         self.on_places: Callable[[], object] | None = None
+        self.on_mode: Callable[[], object] | None = None
         self.on_change: Callable[[Exception | None], object] | None = None
         """Called when the server can't be used any more, with the error; and with None when it can
         be again. In the keeper's thread, with no lock held."""
         self._lease_time = lease_time
         self._clock = clock
-        self._borrower = Borrower(connector, name, limit, lease_time, OnStoreError(on_error), clock)
+        self._borrower = Borrower(
+            connector, name, limit, lease_time, Mode(mode), OnStoreError(on_error), clock
+        )
         # See `Store.enter`. With nothing between, since each request comes here.
         self.enter = self._borrower.enter
         self._begin()
@@ -142,7 +148,7 @@ class ClusterStore:
         elif borrower.has_idle():
             self._settle(spare=0)
 
-    def take(self, in_flight: int, *, starving: bool = False) -> bool:
+    def take(self, in_flight: int, cost: int = 1, *, starving: bool = False) -> bool:
         """See `Store.take`."""
         borrower, now = self._borrower, self._clock()
         if starving:
@@ -150,7 +156,7 @@ class ClusterStore:
         if not borrower.enter(in_flight):
             if now < (self._next_wait if starving else self._next_ask):
                 return False
-            self._settle(more=1)
+            self._settle(more=cost)
             if not borrower.enter(in_flight):
                 self._next_ask = now + self._pace(DENIED)
                 if starving:
@@ -158,6 +164,18 @@ class ClusterStore:
                 return False
         borrower.last_wait = -math.inf
         return True
+
+    @property
+    def mode(self) -> Mode | None:
+        """See `Store.mode`."""
+        return self._borrower.mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """See `Store.set_mode`."""
+        if not self._settle(mode=mode):
+            raise StoreError(
+                f"{self._borrower.address} can't be used now, so the mode is what it was."
+            )
 
     def set_limit(self, limit: int) -> None:
         """See `Store.set_limit`."""
@@ -191,6 +209,8 @@ class ClusterStore:
         has_answer = self._settle(spare=UNBOUNDED if keeps_all else spared, from_keeper=True)
         if has_answer and borrower.is_short:
             self.give_back()
+        if self.on_mode is not None:
+            self.on_mode()
         with borrower.calling(insists=True):
             if was_used or self._needs_keeper():
                 return True
@@ -239,7 +259,9 @@ class ClusterStore:
 
     def _needs_keeper(self) -> bool:
         borrower = self._borrower
-        return borrower.places > 0 or borrower.error is not None or borrower.waits()
+        # Where all is off, nobody else would hear of its end.
+        is_off = borrower.mode is Mode.OFF
+        return borrower.places > 0 or borrower.error is not None or borrower.waits() or is_off
 
     def _pace(self, seconds: float) -> float:
         return pace(seconds, self._borrower.members, self._borrower.limit)

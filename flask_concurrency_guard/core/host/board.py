@@ -23,7 +23,7 @@ from .system import ByteLocks
 SLOTS = 256
 
 # The header, in words: what the file is, in which version; then the numbers that belong to all.
-SIGNATURE = struct.pack("II", 0x46434731, 2)
+SIGNATURE = struct.pack("II", 0x46434731, 3)
 LIMIT = 2
 CONFIGURED = 3
 TOP = 4
@@ -32,6 +32,8 @@ LEARNED = 6
 LEARNER = 7
 LEARNED_AT = 8
 CHANGED = 9
+MODE = 10
+CONFIGURED_MODE = 11
 HEADER = 16
 
 COLUMNS = 8

@@ -20,12 +20,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ..decisions import Mode
 from ..store import StoreError
 from .board import CONFIGURED
+from .board import CONFIGURED_MODE
 from .board import LEARNED
 from .board import LEARNER
 from .board import LIFE
 from .board import LIMIT
+from .board import MODE
 from .board import SHORT
 from .board import SLOTS
 from .board import TOP
@@ -47,6 +50,9 @@ where others have none. To hand it over takes them a moment, in which nobody is 
 
 MILLISECONDS = 2**32
 
+MODES = tuple(Mode)
+"""As the file counts them, from 1."""
+
 
 class Borrower:
     """What a process has of a board: a slot, and a share of the limit.
@@ -54,6 +60,7 @@ class Borrower:
     :param board: the board, with its mutex held.
     :param configured: the limit, if nobody has changed it since it was configured.
     :param learned: whether that is what to begin with, and the limit is learned.
+    :param mode: the mode, as it was configured.
     :param barrier: makes a memory barrier in all processes, and tells whether it did; None where
         that can't be had.
     :param in_flight: what was admitted without the board. It is there, whatever the limit.
@@ -67,6 +74,7 @@ class Borrower:
         configured: int,
         *,
         learned: bool = False,
+        mode: Mode = Mode.ENFORCE,
         barrier: Callable[[], bool] | None,
         in_flight: int,
         clock: Callable[[], float],
@@ -102,6 +110,10 @@ class Borrower:
             header[LEARNED] = learned
             header[LEARNER] = 0
             self.set_limit(configured)
+        number = MODES.index(mode) + 1
+        if is_first or header[CONFIGURED_MODE] != number:
+            header[CONFIGURED_MODE] = number
+            header[MODE] = 0
 
     @property
     def places(self) -> int:
@@ -122,10 +134,18 @@ class Borrower:
             self._revoke_idle()
             board.header[SHORT] = 1
 
-    def take(self, in_flight: int, starving: bool) -> bool:
+    def set_mode(self, mode: Mode) -> None:
+        """Set the mode of all."""
+        board = self.board
+        board.header[MODE] = MODES.index(mode) + 1
+        # So that each process looks at the file before it admits the next one.
+        for slot in range(board.header[TOP]):
+            board.revoked[slot] = 1
+
+    def take(self, in_flight: int, cost: int, starving: bool) -> bool:
         """See `Store.take`."""
         board, slot = self.board, self.slot
-        self._catch_up(in_flight - 1)
+        self._catch_up(in_flight - cost)
         missing = in_flight - board.shares[slot]
         if missing > 0 and not self._borrow(missing):
             if starving:

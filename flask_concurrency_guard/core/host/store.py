@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 from typing import TypeVar
 
+from ..decisions import Mode
 from ..fork import reset_after_fork
 from ..store import OnStoreError
 from ..store import StoreError
@@ -23,8 +24,10 @@ from .board import HEADER
 from .board import JOIN
 from .board import LEARNED
 from .board import LIMIT
+from .board import MODE
 from .board import SHORT
 from .board import open_board
+from .borrower import MODES
 from .borrower import Borrower
 from .process import HostSnapshot
 from .scoreboard import Scoreboard
@@ -52,6 +55,7 @@ class HostStore:
         another number than those before changes it for all.
     :param learned: whether that is only what to begin with, and the limit is learned: see
         `HostTuner`.
+    :param mode: the configured mode. A mode that was set while serving goes when that changes.
     :param on_error: what to do while the file can't be used.
     :param clock: a monotonic clock that all processes of the host share, in seconds.
     """
@@ -62,6 +66,7 @@ class HostStore:
         limit: int,
         *,
         learned: bool = False,
+        mode: str = Mode.ENFORCE,
         on_error: str = OnStoreError.LOCAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -70,6 +75,8 @@ class HostStore:
         self._sound_limit = limit  # As it was when the file was looked at last.
         self._configured = limit
         self._learned = learned
+        self._configured_mode = Mode(mode)
+        self._mode: Mode | None = None  # As it was when the file was looked at last.
         self._on_error = OnStoreError(on_error)
         self._clock = clock
         self.borrower: Borrower | None = None
@@ -78,6 +85,7 @@ class HostStore:
         self._flights: Words
         self._revoked: Words
         self.on_places: Callable[[], object] | None = None  # Nobody tells.
+        self.on_mode: Callable[[], object] | None = None
         self.scoreboard: Scoreboard | None = None
         """Where to show what this process is serving."""
         self.after_fork()
@@ -100,12 +108,12 @@ class HostStore:
         self._processes = os.cpu_count() or 1
         self._next_look = self._blocked_until = 0.0
 
-    def enter(self, in_flight: int) -> bool:
+    def enter(self, in_flight: int, cost: int = 1) -> bool:
         """See `Store.enter`."""
         self._flights[self._slot] = in_flight
         if not self._revoked[self._slot]:
             return True
-        self._flights[self._slot] = in_flight - 1
+        self._flights[self._slot] = in_flight - cost
         return False
 
     def leave(self, in_flight: int, queued: int) -> None:
@@ -114,10 +122,24 @@ class HostStore:
         if self._header[SHORT] or not self._lends:
             self._with_mutex(lambda borrower: borrower.give_back(in_flight, queued), in_flight)
 
-    def take(self, in_flight: int, *, starving: bool = False) -> bool:
+    def take(self, in_flight: int, cost: int = 1, *, starving: bool = False) -> bool:
         """See `Store.take`."""
-        took = self._with_mutex(lambda borrower: borrower.take(in_flight, starving), in_flight - 1)
+        took = self._with_mutex(
+            lambda borrower: borrower.take(in_flight, cost, starving), in_flight - cost
+        )
         return in_flight <= self.places if self._failed else bool(took)
+
+    @property
+    def mode(self) -> Mode | None:
+        """See `Store.mode`."""
+        if self.borrower is not None and self.borrower.board.is_board():
+            number = self._header[MODE]
+            self._mode = MODES[number - 1] if 0 < number <= len(MODES) else None
+        return self._mode
+
+    def set_mode(self, mode: Mode) -> None:
+        """See `Store.set_mode`."""
+        self.change(lambda borrower: borrower.set_mode(mode))
 
     def set_limit(self, limit: int) -> None:
         """See `Store.set_limit`."""
@@ -203,6 +225,7 @@ class HostStore:
                 board,
                 self._configured,
                 learned=self._learned,
+                mode=self._configured_mode,
                 barrier=barrier,
                 in_flight=in_flight,
                 clock=self._clock,

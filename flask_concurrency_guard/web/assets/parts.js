@@ -126,10 +126,10 @@ export function showKilled(told) {
     made.append(make("p"), make("p", "small"));
     return made;
   }, (made, worker) => {
-    const [own] = worker.limits;
-    put(made.firstChild, `Worker ${worker.pid} died at ${clock(worker.written)}, with ${own.in_flight} in flight.`);
+    const when = clock(worker.written);
+    put(made.firstChild, `Worker ${worker.pid} died at ${when}, with ${worker.requests} in flight.`);
     const served = worker.serving.slice(0, MOST_SERVED);
-    const more = Math.max(own.in_flight - served.length, 0);
+    const more = Math.max(worker.requests - served.length, 0);
     const told = served.map((one) => `${one.what} (${duration(one.seconds)})`);
     put(made.lastChild, [...told, ...(more ? [`and ${count(more)} more`] : [])].join(", "));
   });
@@ -165,10 +165,10 @@ function updateWorker(made, worker, now) {
   const alarm = made.querySelector(".alarm");
   alarm.hidden = !worker.silent_for;
   put(alarm, worker.silent_for ? `It has said nothing for ${duration(worker.silent_for)}: it hangs, or was stopped.` : "");
-  updateServing(made, worker, own);
+  updateServing(made, worker);
 }
 
-function updateServing(made, worker, own) {
+function updateServing(made, worker) {
   const list = made.querySelector(".serving");
   const idle = made.querySelector(".idle");
   const served = worker.serving.slice(0, MOST_SERVED);
@@ -182,7 +182,7 @@ function updateServing(made, worker, own) {
     if (one.thread_id !== null) row.append(make("span", "thread", `thread ${one.thread_id}`));
     return row;
   }));
-  const more = Math.max(own.in_flight - served.length, 0);
+  const more = Math.max(worker.requests - served.length, 0);
   idle.hidden = served.length > 0 && more === 0;
   put(idle, served.length ? `and ${count(more)} more` : "Serving nothing.");
 }

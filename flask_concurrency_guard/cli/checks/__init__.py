@@ -1,0 +1,1 @@
+"""What `flask guard check` looks at. Each check is a small function in `table.CHECKS`."""

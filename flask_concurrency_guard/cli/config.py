@@ -1,0 +1,112 @@
+"""`flask guard config`: what is every setting, and who says so?"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+from typing import Any
+
+import click
+
+from ..errors import ConcurrencyGuardError
+from ..settings import SETTINGS
+from .loading import find_state
+from .loading import load_app
+from .screen import make_screen
+from .values import in_words
+from .values import plain
+from .values import shown_settings
+
+if TYPE_CHECKING:
+    from ..limits import AppLimit
+    from ..state import AppState
+    from .values import Shown
+
+# With several limits these are told of each one.
+PER_LIMIT = [setting.name for setting in SETTINGS if setting.per_limit]
+
+
+@click.command()
+@click.option("--changed", is_flag=True, help="Only what is not as it is by default.")
+@click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
+@click.pass_context
+def config(ctx: click.Context, changed: bool, wants_json: bool) -> None:
+    """Show each setting of the app, and where it came from.
+
+    Passwords and functions are not shown, but for the names of the latter.
+    """
+    try:
+        app = load_app(ctx)
+    except ConcurrencyGuardError as error:
+        raise click.ClickException(str(error)) from error
+    state = find_state(app)
+    if state is None:
+        raise click.ClickException(
+            f"The app '{app.name}' has no guard. Set it up with 'ConcurrencyGuard(app)'."
+        )
+    settings = [each for each in shown_settings(state.settings) if each.is_changed or not changed]
+    if wants_json:
+        click.echo(json.dumps(_as_json(state, settings), indent=2))
+    else:
+        _show(state, settings)
+
+
+def _as_json(state: AppState, settings: list[Shown]) -> dict[str, Any]:
+    return {
+        "settings": [
+            {
+                "key": each.key,
+                "value": each.value,
+                "default": each.default,
+                "source": each.source,
+                "variables": each.variables,
+            }
+            for each in settings
+        ],
+        "limits": {name: _limit(state, limit) for name, limit in _named(state).items()},
+    }
+
+
+def _show(state: AppState, settings: list[Shown]) -> None:
+    screen = make_screen()
+    if settings:
+        screen.title("Settings, without the 'CONCURRENCY_GUARD_' in front")
+        screen.line()
+        rows = [(each.name, each.source, _value(each)) for each in settings]
+        screen.table(rows, ("setting", "from", "value"))
+    else:
+        screen.text("Every setting is as it is by default.")
+    if named := _named(state):
+        screen.line()
+        screen.title("Limits for some requests; what isn't told is as above")
+        screen.line()
+        shown = {name: _limit(state, limit) for name, limit in named.items()}
+        rows = [(name, limit.pop("source"), in_words(limit)) for name, limit in shown.items()]
+        screen.table(rows, ("limit", "from", "settings"))
+    for each in settings:
+        if each.unread is not None:
+            screen.line()
+            screen.text(f"{each.unread} in the environment says something else, and isn't used.")
+
+
+def _value(setting: Shown) -> str:
+    value = in_words(list(setting.value) if setting.name == "LIMITS" else setting.value)
+    if setting.value == setting.default:
+        return value
+    return f"{value} (default: {in_words(setting.default)})"
+
+
+def _named(state: AppState) -> dict[str, AppLimit]:
+    return {name: limit for name, limit in state.limits.items() if not limit.is_own}
+
+
+def _limit(state: AppState, limit: AppLimit) -> dict[str, Any]:
+    found = {"limit": limit.settings.limit, "match": limit.match, "endpoint": limit.endpoint}
+    own = {
+        name: getattr(limit.settings, name)
+        for name in PER_LIMIT
+        if name != "limit" and getattr(limit.settings, name) != getattr(state.settings, name)
+    }
+    in_config = limit.limiter.name in state.settings.limits
+    shown: dict[str, Any] = plain({k: v for k, v in (found | own).items() if v != ()})
+    return shown | {"source": "LIMITS" if in_config else "code"}

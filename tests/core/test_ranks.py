@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+from core_support import Waiter
+from core_support import lease_of
+from core_support import wait_until
+
+from flask_concurrency_guard.core.claims import Claim
+from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.lease import Lease
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.ranks import AGING
+
+
+def make(limit: int, **settings: object) -> Limiter:
+    limiter = Limiter(limit, **{"max_wait": 10, "max_queue": 100, **settings})  # type: ignore[arg-type]
+    limiter.tell_apart(lambda claim: claim or Claim())
+    return limiter
+
+
+def turns(limiter: Limiter, waiting: dict[str, Waiter], held: Lease) -> list[str]:
+    """Return the names of those who wait in the order in which they have their turns."""
+    found = []
+    while waiting:
+        held.release()
+        wait_until(lambda: limiter.snapshot().queued < len(waiting))
+        (name,) = [name for name, waiter in waiting.items() if waiter_is_done(waiter)]
+        found.append(name)
+        lease = waiting.pop(name).result()
+        assert isinstance(lease, Lease)
+        held = lease
+    held.release()
+    return found
+
+
+def release(outcome: Lease | Rejection) -> None:
+    assert isinstance(outcome, Lease)
+    outcome.release()
+
+
+def waiter_is_done(waiter: Waiter) -> bool:
+    if waiter.limiter.snapshot().in_flight:
+        waiter.join(0.005)
+    return not waiter.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("fifo", ["critical", "1", "2", "low"]), ("lifo", ["critical", "2", "1", "low"])],
+)
+def test_who_ranks_higher_goes_first(order: str, expected: list[str]) -> None:
+    limiter = make(1, queue_order=order)
+    held = limiter.acquire()
+    assert isinstance(held, Lease)
+    waiting = {}
+    for name, rank in [("low", 2), ("1", 1), ("2", 1), ("critical", 0)]:
+        waiting[name] = Waiter(limiter, claim=Claim(rank=rank))
+    assert turns(limiter, waiting, held) == expected
+
+
+def test_who_is_passed_over_often_has_a_turn() -> None:
+    limiter = make(1)
+    held = limiter.acquire()
+    assert isinstance(held, Lease)
+    waiting = {"low": Waiter(limiter, claim=Claim(rank=2))}
+    for number in range(AGING + 3):
+        waiting[f"high {number}"] = Waiter(limiter, claim=Claim(rank=0))
+    found = turns(limiter, waiting, held)
+    assert found.index("low") == AGING
+
+
+@pytest.mark.parametrize(("order", "pushed_out"), [("fifo", 1), ("lifo", 0)])
+def test_who_ranks_higher_pushes_out_one_of_the_lowest(order: str, pushed_out: int) -> None:
+    limiter = make(1, max_queue=3, queue_order=order)
+    held = lease_of(limiter)
+    low = [Waiter(limiter, claim=Claim(rank=2)) for _ in range(2)]
+    default = Waiter(limiter, claim=Claim(rank=1))
+    high = threading.Thread(target=lambda: release(limiter.acquire(claim=Claim(rank=0))))
+    high.start()
+    outcome = low[pushed_out].result()
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason == "queue_full"
+    assert low[1 - pushed_out].is_alive()
+    assert default.is_alive()
+    held.release()
+    high.join(10)
+
+
+def test_who_ranks_lowest_finds_a_full_line_full() -> None:
+    limiter = make(1, max_queue=2)
+    held = lease_of(limiter)
+    waiting = [Waiter(limiter, claim=Claim(rank=rank)) for rank in (2, 0)]
+    rejection = limiter.acquire(claim=Claim(rank=2))
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason == "queue_full"
+    assert all(waiter.is_alive() for waiter in waiting)
+    held.release()
+
+
+def test_who_wants_several_places_waits_for_all_of_them() -> None:
+    limiter = Limiter(3, max_wait=10)
+    held = [limiter.acquire() for _ in range(2)]
+    heavy = Waiter(limiter, claim=Claim(cost=3))
+    assert heavy.is_alive()  # One place is free.
+    light = Waiter(limiter)
+    assert light.is_alive()  # It doesn't overtake.
+    for lease in held:
+        assert isinstance(lease, Lease)
+        lease.release()
+    lease = heavy.result()
+    assert isinstance(lease, Lease)
+    assert (lease.cost, limiter.in_flight) == (3, 3)
+    assert light.is_alive()
+    lease.release()
+    assert isinstance(light.result(), Lease)
+
+
+def test_who_ranks_higher_goes_by_one_who_wants_several_places() -> None:
+    limiter = make(3)
+    held = [limiter.acquire() for _ in range(2)]
+    heavy = Waiter(limiter, claim=Claim(cost=3, rank=1))
+    light = limiter.acquire(claim=Claim(rank=0))
+    assert isinstance(light, Lease)
+    light.release()
+    for lease in held:
+        assert isinstance(lease, Lease)
+        lease.release()
+    assert isinstance(heavy.result(), Lease)
+
+
+def test_nobody_costs_more_than_there_is() -> None:
+    limiter = Limiter(2, max_wait=0)
+    lease = limiter.acquire(claim=Claim(cost=5))
+    assert isinstance(lease, Lease)
+    assert (lease.cost, limiter.in_flight) == (2, 2)
+    limiter.set_limit(1)
+    lease.release()
+    assert limiter.in_flight == 0
+
+
+def test_what_claims_are_may_fail(caplog: pytest.LogCaptureFixture) -> None:
+    limiter = Limiter(1)
+    limiter.tell_apart(lambda holder: Claim(rank=1 // 0))
+    lease = limiter.acquire()
+    assert isinstance(lease, Lease)
+    assert caplog.messages == ["What a request asks for could not be found out; going on without."]
+    lease.release()
+    assert limiter.in_flight == 0
