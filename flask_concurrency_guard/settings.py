@@ -56,6 +56,8 @@ class Setting:
     doc: str
     per_limit: bool = False
     """Whether it may be something else for a limit in `LIMITS`."""
+    secret: bool = False
+    """Whether its value may stand nowhere, not even in an error message."""
 
     @property
     def name(self) -> str:
@@ -110,6 +112,10 @@ class Settings:
     priorities: tuple[str, ...]
     priority: Callable[[Any], Hashable | None] | None
     slow_after: float | None
+    status: bool
+    status_path: str | None
+    status_token: str | None
+    status_authorize: Callable[[], object] | None
     access_log: str | None
     metrics: tuple[str, ...]
     reject_status: int
@@ -151,7 +157,16 @@ def read_settings(config: MutableMapping[str, Any]) -> Settings:
     :raises ConfigurationError: there is a wrong value, or a key that is none of ours.
     """
     _refuse_unknown(config)
-    return Settings(**{setting.name: _read(setting, config) for setting in SETTINGS})
+    settings = Settings(**{setting.name: _read(setting, config) for setting in SETTINGS})
+    if settings.status_path and not (settings.status_token or settings.status_authorize):
+        raise ConfigurationError(
+            "'CONCURRENCY_GUARD_STATUS_PATH' is set, and nothing says who may see the status page."
+            " Set 'CONCURRENCY_GUARD_STATUS_TOKEN' to a text that is hard to guess (python -c"
+            ' "import secrets; print(secrets.token_urlsafe())"), or'
+            " 'CONCURRENCY_GUARD_STATUS_AUTHORIZE' to a function that returns whether the current"
+            " request may."
+        )
+    return settings
 
 
 def read_limit(name: Any, options: Any) -> NamedLimit:
@@ -208,7 +223,7 @@ def _checked(setting: Setting, what: str, value: Any) -> Any:
         raise
     except ValueError as error:
         details = f" ({error})" if str(error) else ""
-        shown = _LOGIN.sub("//…@", repr(value))
+        shown = "something else" if setting.secret else _LOGIN.sub("//…@", repr(value))
         raise ConfigurationError(
             f"{what} must be {setting.expected}, got {shown}{details}."
         ) from None
@@ -501,6 +516,35 @@ SETTINGS = (
         "a positive number of seconds, or None for no watchdog",
         "After how many seconds a request is logged with what it is at, and again after twice as "
         "many; `None` for never. With it, a thread looks at the requests in flight.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STATUS",
+        False,
+        values.boolean,
+        "True or False",
+        "Tell once a second what each worker is doing, for `flask guard status`.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STATUS_PATH",
+        None,
+        values.optional(values.page_path),
+        "a path such as '/_guard', or None for no page",
+        "Where the status page is, such as `/_guard`; `None` for none.",
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STATUS_TOKEN",
+        None,
+        values.optional(values.token),
+        "a text of at least 16 characters that is no number, or None",
+        "The password with which one may see the status page.",
+        secret=True,
+    ),
+    Setting(
+        "CONCURRENCY_GUARD_STATUS_AUTHORIZE",
+        None,
+        values.optional(values.function),
+        "a function without arguments, or None",
+        "A function that returns whether the current request may see the status page.",
     ),
     Setting(
         "CONCURRENCY_GUARD_ACCESS_LOG",

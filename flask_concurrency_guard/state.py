@@ -23,6 +23,9 @@ from .observe.watchdog import Watchdog
 from .settings import NamedLimit
 from .settings import Settings
 from .settings import read_cost
+from .status import Status
+from .status import add_page
+from .status import make_status
 from .through_flask import FlaskAnswer
 from .wsgi.arrivals import Arrivals
 from .wsgi.claims import Priorities
@@ -62,6 +65,8 @@ class AppState:
     middleware: GuardMiddleware
     statuses: dict[str, int]
     """The status of rejections, by the limit's name."""
+    status: Status | None
+    """What the workers are doing, if they tell."""
     priorities: Priorities
     """The classes of requests. They count where there is something that tells them apart."""
 
@@ -185,6 +190,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         wsgi_app = _WeakApplication(app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)
+    status = make_status(app, settings)
     middleware = GuardMiddleware(
         wsgi_app,
         limiter,
@@ -196,11 +202,13 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         headers=settings.headers,
         answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
-        observers=_make_observers(settings, store, get_app),
+        observers=_make_observers(settings, store, status, get_app),
     )
 
     priorities = Priorities(settings.priorities, settings.priority)
-    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, priorities)
+    state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, status, priorities)
+    if status is not None:
+        status.connect(middleware, state.limits)
     state.tell_apart([limit])
     looking = Lock()
 
@@ -211,6 +219,8 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         if looking.acquire(blocking=False):
             state.tell_apart(state.limits.values(), matcher)
             state.look_around(environ, matcher)
+            if status is not None:
+                status.begin(environ)
 
     middleware.on_first = on_first
     return state
@@ -222,9 +232,9 @@ def _there_are(names: Iterable[str]) -> str:
 
 
 def _make_observers(
-    settings: Settings, store: Store | None, get_app: Callable[[], Flask]
+    settings: Settings, store: Store | None, status: Status | None, get_app: Callable[[], Flask]
 ) -> list[Observer]:
-    observers: list[Observer] = []
+    observers: list[Observer] = [] if status is None else [status.publisher]
     if store is not None:
         observers.append(Display(store, show_query=settings.show_query))
     if settings.slow_after is not None:
@@ -255,6 +265,8 @@ def attach(app: Flask, state: AppState) -> None:
             style=state.settings.json_style,
             rules=state.settings.json_rules(),
         )
+    if state.status is not None:
+        add_page(app, state.status, state.settings)
     app.extensions[EXTENSION] = state
     app.wsgi_app = state.middleware  # type: ignore[method-assign]
 

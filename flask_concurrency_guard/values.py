@@ -31,6 +31,7 @@ BY_STYLE = "style"
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110 section 5.6.2, token
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+_PAGE_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)+")
 _TAKEN_HEADERS = {"content-length", "content-type", "set-cookie"}
 
 
@@ -150,6 +151,21 @@ def paths(value: Any) -> tuple[str, ...]:
         _require(isinstance(path, str) and path.startswith("/"), f"{path!r} has no '/' in front")
         _require("*" not in path[:-1], f"{path!r} has a '*' before its end")
     return tuple(value)
+
+
+def page_path(value: Any) -> str:
+    _require(isinstance(value, str) and _PAGE_PATH.fullmatch(value) is not None)
+    return str(value)
+
+
+def token(value: Any) -> str:
+    _require(isinstance(value, str) and len(value) >= 16)
+    return str(value)
+
+
+def function(value: Any) -> Callable[[], object]:
+    _require(callable(value))
+    return value  # type: ignore[no-any-return]
 
 
 def names(value: Any) -> tuple[str, ...]:

@@ -1,0 +1,114 @@
+"""What all workers are doing: `flask guard status`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+
+from ..core.store import StoreError
+from ..observe.overview import describe
+from ..observe.workers import Worker
+from ..observe.workers import read_workers
+from ..state import EXTENSION
+from ..status import place_finder
+from .status_text import render
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..state import AppState
+
+EVERY = 1.0
+"""After how many seconds to look again."""
+
+
+@click.command("status", short_help="Show what all workers are doing.")
+@click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="Write it as JSON, with all there is.")
+@with_appcontext
+def status(*, watch: bool, as_json: bool) -> None:
+    """Show what all workers of the app on this host are doing.
+
+    Limits, what is in flight and waits, what was rejected and why, what came out in the last ten
+    seconds, and the requests that take longest. The workers have to be told to tell it:
+    CONCURRENCY_GUARD_STATUS.
+    """
+    if watch and as_json:
+        raise click.UsageError("'--json' is written once. Leave '--watch' out.")
+    read = _reader()
+    if as_json:
+        now = time.time()
+        click.echo(json.dumps(describe(read(), now), indent=2))
+    elif watch and sys.stdout.isatty():
+        _watch(lambda: _shown(read()))
+    else:
+        click.echo(_shown(read()))
+
+
+def _reader() -> Callable[[], list[Worker]]:
+    state: AppState | None = current_app.extensions.get(EXTENSION)
+    if state is None:
+        raise click.ClickException(
+            "This app has no 'ConcurrencyGuard'. Set it up with 'ConcurrencyGuard(app)' first."
+        )
+    find_place = place_finder(current_app, state.settings)
+    is_on = state.status is not None
+
+    def read() -> list[Worker]:
+        folder, name = find_place()
+        try:
+            workers = read_workers(folder, name)
+        except (OSError, StoreError) as error:
+            raise click.ClickException(f"What the workers tell can't be read: {error}") from error
+        if not workers:
+            raise click.ClickException(_nothing(is_on=is_on, where=f"{folder}/{name}"))
+        return workers
+
+    return read
+
+
+def _nothing(*, is_on: bool, where: str) -> str:
+    if not is_on:
+        return (
+            "No worker of this app tells what it is doing. Set 'CONCURRENCY_GUARD_STATUS' to True"
+            " where they are started."
+        )
+    return (
+        f"No worker has told anything yet in '{where}:…'. Each begins with its first request. If"
+        " they have served some: run this as the same user, and with the same"
+        " 'CONCURRENCY_GUARD_NAME' and 'CONCURRENCY_GUARD_DIR'."
+    )
+
+
+def _shown(workers: list[Worker]) -> str:
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    return render(workers, time.time(), can_draw=encoding.lower().startswith("utf"))
+
+
+def _watch(look: Callable[[], str]) -> None:
+    try:
+        show_again_and_again(look)
+    except KeyboardInterrupt:
+        click.echo()
+
+
+def show_again_and_again(look: Callable[[], str]) -> None:
+    try:
+        from rich.live import Live
+        from rich.text import Text
+    except ImportError:
+        while True:
+            shown = look()
+            click.clear()
+            click.echo(shown)
+            time.sleep(EVERY)
+    with Live(screen=True, auto_refresh=False) as live:
+        while True:
+            live.update(Text.from_ansi(look()), refresh=True)
+            time.sleep(EVERY)

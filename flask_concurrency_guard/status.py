@@ -1,0 +1,178 @@
+"""What an app's status is put together from, and where it is told."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict
+from functools import partial
+from typing import TYPE_CHECKING
+from typing import Any
+from weakref import ref
+
+from .core.shared import SharedLimiter
+from .core.store import StoreError
+from .errors import SetupError
+from .matching import mark_exempt
+from .observe.postings import CAN_POST
+from .observe.publisher import Publisher
+from .observe.workers import Worker
+from .observe.workers import read_workers
+from .shown import shown_settings
+from .web.access import Access
+from .web.page import Sources
+from .web.page import make_page
+from .wsgi.servers import find_server
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Flask
+
+    from .core.decisions import Snapshot
+    from .limits import AppLimit
+    from .settings import Settings
+    from .wsgi.middleware import GuardMiddleware
+    from .wsgi.servers import Server
+
+
+class Source:
+    """What a worker tells of its limits; what it serves, the publisher knows."""
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._get_middleware: Any = lambda: None
+        self._limits: dict[str, AppLimit] = {}
+
+    def connect(self, middleware: GuardMiddleware, limits: dict[str, AppLimit]) -> None:
+        """Begin to know the limits, which may still become more."""
+        # Weakly: it keeps the publisher, which keeps this.
+        self._get_middleware = ref(middleware)
+        self._limits = limits
+
+    def learn_of(self, environ: WSGIEnvironment) -> None:
+        """See which server calls the app."""
+        self._server = find_server(environ)
+
+    def __call__(self) -> dict[str, Any] | None:
+        """Return all that; None when the app is gone."""
+        middleware: GuardMiddleware | None = self._get_middleware()
+        if middleware is None:
+            return None
+        own = middleware.snapshot()
+        server = self._server
+        return {
+            "server": None if server is None else server.name,
+            "threads": None if server is None else server.threads,
+            "is_draining": middleware.is_draining,
+            "queue_age": own.queue_age,
+            "limits": [_describe(limit, own) for limit in tuple(self._limits.values())],
+        }
+
+
+def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
+    limiter, settings = limit.limiter, limit.settings
+    snapshot = own if limit.is_own else limiter.snapshot()
+    most_wait = 0 if settings.max_wait == 0 else settings.max_queue
+    ago = time.time() - time.monotonic()
+    return {
+        "name": snapshot.name,
+        "scope": settings.scope,
+        "mode": str(snapshot.mode),
+        "is_learned": limiter.tuner is not None,
+        "limit": snapshot.limit,
+        "in_flight": snapshot.in_flight,
+        "all_in_flight": _all_in_flight(limit),
+        "queued": snapshot.queued,
+        "max_queue": max(snapshot.limit, limiter.least_queue) if most_wait is None else most_wait,
+        "admitted": snapshot.admitted,
+        "rejected": {reason: count for reason, count in snapshot.rejected.items() if count},
+        "peak": snapshot.peak,
+        "changes": [
+            {**asdict(change), "time": round(change.time + ago, 3)} for change in snapshot.changes
+        ],
+    }
+
+
+def _all_in_flight(limit: AppLimit) -> int | None:
+    # Not in a cluster: the store would have to be asked, with everybody waiting for the answer.
+    if limit.settings.scope != "host" or not isinstance(limit.limiter, SharedLimiter):
+        return None
+    try:
+        return limit.limiter.snapshot_of_all().in_flight
+    except (OSError, StoreError):
+        return None
+
+
+class Status:
+    """Tells what this worker does, and reads what all workers of the app tell.
+
+    :param app: the app.
+    :raises SetupError: it can't be told here.
+    """
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        if not CAN_POST:
+            raise SetupError(
+                "'CONCURRENCY_GUARD_STATUS' and 'CONCURRENCY_GUARD_STATUS_PATH' need file locks as"
+                " Linux and macOS have them (the module 'fcntl'). Leave them out here."
+            )
+        self._source = Source()
+        self.find_place = place_finder(app, settings)
+        self.publisher = Publisher(self._source, self.find_place, show_query=settings.show_query)
+        """Tells of the requests that it observes."""
+
+    def connect(self, middleware: GuardMiddleware, limits: dict[str, AppLimit]) -> None:
+        """Begin to know the limits, which may still become more."""
+        self._source.connect(middleware, limits)
+
+    def begin(self, environ: WSGIEnvironment) -> None:
+        """Begin to tell: this is the first request."""
+        self._source.learn_of(environ)
+        self.publisher.start()
+
+    def read(self) -> list[Worker]:
+        """Return what the workers tell, the oldest first.
+
+        :raises OSError: it can't be read.
+        :raises StoreError: somebody else can write there.
+        """
+        return read_workers(*self.find_place())
+
+
+def make_status(app: Flask, settings: Settings) -> Status | None:
+    """Return what tells the status of an app, if anybody wants to know.
+
+    :raises SetupError: it can't be told here.
+    """
+    is_on = settings.status or settings.status_path is not None
+    return Status(app, settings) if is_on else None
+
+
+def add_page(app: Flask, status: Status, settings: Settings) -> None:
+    """Add the status page to an app, if it is to have one."""
+    if settings.status_path is None:
+        return
+    access = Access(settings.status_token, settings.status_authorize)
+    shown = shown_settings(settings)
+    sources = Sources(status.read, status.publisher.start, lambda: shown)
+    page = make_page(settings.status_path, access, sources)
+    app.register_blueprint(mark_exempt(page))
+
+
+def place_finder(app: Flask, settings: Settings) -> Callable[[], tuple[Path, str]]:
+    """Return what returns the folder in which the workers tell, and what the app is called there.
+
+    It keeps no reference to the app.
+    """
+    return partial(_find_place, app.import_name, app.root_path, settings)
+
+
+def _find_place(import_name: str, root_path: str, settings: Settings) -> tuple[Path, str]:
+    # Only when it is needed: a server may change the user, and with it the folder, once it has
+    # loaded the app.
+    from .core.host.folder import default_folder
+    from .core.host.folder import default_name
+
+    return settings.dir or default_folder(), settings.name or default_name(import_name, root_path)
