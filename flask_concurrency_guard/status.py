@@ -17,6 +17,7 @@ from .observe.postings import CAN_POST
 from .observe.publisher import Publisher
 from .observe.workers import Worker
 from .observe.workers import read_workers
+from .shown import in_words
 from .shown import shown_settings
 from .web.access import Access
 from .web.page import Sources
@@ -155,7 +156,10 @@ def add_page(app: Flask, status: Status, settings: Settings) -> None:
     if settings.status_path is None:
         return
     access = Access(settings.status_token, settings.status_authorize)
-    shown = shown_settings(settings)
+    shown = [
+        {"key": each.key, "value": in_words(each.value), "default": not each.is_changed}
+        for each in shown_settings(settings)
+    ]
     sources = Sources(status.read, status.publisher.start, lambda: shown)
     page = make_page(settings.status_path, access, sources)
     app.register_blueprint(mark_exempt(page))

@@ -10,17 +10,17 @@ import click
 
 from ..errors import ConcurrencyGuardError
 from ..settings import SETTINGS
+from ..shown import in_words
+from ..shown import plain
+from ..shown import shown_settings
 from .loading import find_state
 from .loading import load_app
 from .screen import make_screen
-from .values import in_words
-from .values import plain
-from .values import shown_settings
 
 if TYPE_CHECKING:
     from ..limits import AppLimit
+    from ..shown import Shown
     from ..state import AppState
-    from .values import Shown
 
 # With several limits these are told of each one.
 PER_LIMIT = [setting.name for setting in SETTINGS if setting.per_limit]

@@ -8,10 +8,9 @@ from cli.cli_support import run_json
 from flask import Flask
 from support import make_app
 
-from flask_concurrency_guard.cli.values import SECRET_WORDS
-from flask_concurrency_guard.cli.values import plain
 from flask_concurrency_guard.errors import ConfigurationError
 from flask_concurrency_guard.settings import SETTINGS
+from flask_concurrency_guard.shown import plain
 from flask_concurrency_guard.wsgi.clients import by_address
 
 
@@ -102,12 +101,12 @@ def test_nothing_secret_is_shown() -> None:
         assert "secret" not in result.output
 
 
-def test_what_is_to_be_secret_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    app, _ = make_app(name="hidden-name")
-    monkeypatch.setattr("flask_concurrency_guard.cli.values.SECRET_WORDS", (*SECRET_WORDS, "_NAME"))
-
-    assert "hidden-name" not in run(app, "config").stdout
-    assert "(hidden)" in run(app, "config").stdout
+def test_what_is_to_be_secret_is_not_shown() -> None:
+    app, _ = make_app(status_token="a-hidden-token-of-16")
+    for args in (["config"], ["config", "--json"]):
+        result = run(app, *args)
+        assert "a-hidden-token-of-16" not in result.output
+        assert "set, and not shown" in result.stdout
 
 
 def key_of(environ: Any) -> str:

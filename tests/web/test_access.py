@@ -179,11 +179,11 @@ def test_it_shows_what_is_in_flight_and_no_secret(folder: str) -> None:
     assert shown["CONCURRENCY_GUARD_STATUS_TOKEN"]["value"] == "set, and not shown"
     assert shown["CONCURRENCY_GUARD_STORE_URL"]["value"] == "redis://localhost/0"
     assert shown["CONCURRENCY_GUARD_LIMITS"]["value"] == (
-        "{'reports': {'limit': 2, 'match': ['/reports/*']}}"
+        "reports: match: /reports/*, endpoint: none, limit: 2"
     )
     assert shown["CONCURRENCY_GUARD_NAME"] == {
         "key": "CONCURRENCY_GUARD_NAME",
-        "value": "'shop'",
+        "value": "shop",
         "default": False,
     }
     assert shown["CONCURRENCY_GUARD_LIMIT"]["default"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from ...core.decisions import Mode
 from ...settings import PREFIX
 from ...settings import SETTINGS
+from ...shown import shown_settings
 from ...values import from_text
-from ..values import shown_settings
 from .capacity import limit_name
 from .finding import Finding
 from .finding import Subject
