@@ -33,6 +33,7 @@ pytestmark = pytest.mark.servers
 
 MOST = 4
 NUMBERS = st.integers(0, MOST - 1)
+COSTS = st.sampled_from((1, 1, 1, 2, 3))
 LEASE = 1000.0
 """So long that what the server's own clock goes on meanwhile is nothing."""
 STEPS = (0.006, 0.03, 0.3, 4.0, 0.33 * LEASE, 0.5 * LEASE, 0.985 * LEASE, 0.995 * LEASE, LEASE + 1)
@@ -143,14 +144,14 @@ class Members(RuleBasedStateMachine):
         return member
 
     @precondition(lambda self: self.members)
-    @rule(number=NUMBERS, starving=st.booleans(), fault=FAULTS)
-    def acquire(self, number: int, starving: bool, fault: str) -> None:
+    @rule(number=NUMBERS, starving=st.booleans(), fault=FAULTS, cost=COSTS)
+    def acquire(self, number: int, starving: bool, fault: str, cost: int = 1) -> None:
         member = self.member(number, fault.removeprefix("entered"))
-        store, wanted, answers = member.store, member.in_flight + 1, member.answers
-        if (wanted <= store.places and store.enter(wanted)) or store.take(
-            wanted, starving=starving
+        store, wanted, answers = member.store, member.in_flight + cost, member.answers
+        if (wanted <= store.places and store.enter(wanted, cost)) or store.take(
+            wanted, cost, starving=starving
         ):
-            self.admit(member)
+            self.admit(member, cost)
         elif member.answers > answers:
             ledger = self.read()
             assert ledger.lent >= ledger.limit, "a place was free"
@@ -208,8 +209,8 @@ class Members(RuleBasedStateMachine):
         if member.store.enter(member.in_flight + 1):
             self.admit(member)
 
-    def admit(self, member: Member) -> None:
-        member.in_flight += 1
+    def admit(self, member: Member, cost: int = 1) -> None:
+        member.in_flight += cost
         assert member.store.member in self.read().homes, "its lease has ended"
 
     @precondition(lambda self: self.members)
@@ -309,7 +310,7 @@ class Members(RuleBasedStateMachine):
         return f"flask-concurrency-guard:{{{self.name}}}:{kind}"
 
     def read(self) -> Written:
-        with self.client.pipeline() as pipeline:
+        with self.client.pipeline(transaction=False) as pipeline:  # Nobody else writes.
             pipeline.hgetall(self.key("limit"))
             pipeline.hgetall(self.key("members"))
             pipeline.zrange(self.key("leases"), 0, -1, withscores=True)
