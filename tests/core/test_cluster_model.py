@@ -3,6 +3,7 @@ than the limit, but for what went on when its lease had ended; and no place is l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -154,20 +155,22 @@ class Members(RuleBasedStateMachine):
             self.admit(member, cost)
         elif member.answers > answers:
             ledger = self.read()
-            assert ledger.lent >= ledger.limit, "a place was free"
+            missing = wanted - ledger.shares[store.member]
+            is_behind = ledger.waiting[:1] not in ([], [store.member])
+            assert is_behind or ledger.lent + missing > ledger.limit, "a place was free"
 
     @precondition(lambda self: any(member.in_flight for member in self.members))
-    @rule(number=NUMBERS, queued=st.integers(0, 2), fault=FAULTS)
-    def release(self, number: int, queued: int, fault: str) -> None:
+    @rule(number=NUMBERS, queued=st.integers(0, 2), fault=FAULTS, cost=COSTS)
+    def release(self, number: int, queued: int, fault: str, cost: int = 1) -> None:
         """With some in the line, of whom the first is admitted if the place stays here."""
         holders = [member for member in self.members if member.in_flight]
         member = holders[number % len(holders)]
         store, member.fault = member.store, fault.removeprefix("entered")
         member.in_flight -= 1
         store.leave(member.in_flight, queued)
-        wanted = member.in_flight + 1
-        if queued and (store.enter(wanted) or store.take(wanted)):
-            self.admit(member)
+        wanted = member.in_flight + cost
+        if queued and (store.enter(wanted, cost) or store.take(wanted, cost)):
+            self.admit(member, cost)
 
     @precondition(lambda self: len(self.members) > 1 and any(one.in_flight for one in self.members))
     @rule(number=NUMBERS, other=NUMBERS, queued=st.integers(0, 2), late=st.booleans(), fault=FAULTS)
@@ -323,7 +326,8 @@ class Members(RuleBasedStateMachine):
             int(limits.get("lent", 0)),
             shares,
             dict(leases),
-            set(waiting),
+            waiting,
+            {name: int(record.split()[3]) for name, record in members.items()},
             # As exactly as the server reckons it: who has been late for a part of a second is late.
             seconds * 1000 + microseconds // 1000,
         )
@@ -334,9 +338,9 @@ class Members(RuleBasedStateMachine):
             return
         written, now = self.read(), self.clock()
         shares, limit = written.shares, written.limit
-        assert shares.keys() == written.leases.keys() >= written.waiting
+        assert shares.keys() == written.leases.keys() >= set(written.waiting)
         assert sum(shares.values()) == written.lent
-        assert written.lent >= limit or not written.waiting, "a place is free, and one waits"
+        assert written.lent + written.lack > limit, "enough is free, and one waits"
         self.bound += max(0, limit - self.limit)
         self.limit = limit
         self.see_whose_lease_has_ended(written)
@@ -402,8 +406,19 @@ class Written:
     shares: dict[str, int]
     leases: dict[str, float]
     """When each ends, in milliseconds."""
-    waiting: set[str]
+    waiting: list[str]
+    """In their turn."""
+    least: dict[str, int]
+    """How many places are of use to each."""
     now: int
+
+    @property
+    def lack(self) -> float:
+        """Return how many places the first who waits has to be given."""
+        if not self.waiting:
+            return math.inf
+        first = self.waiting[0]
+        return max(1, min(self.least[first], self.limit) - self.shares[first])
 
     @property
     def homes(self) -> set[str]:
@@ -479,6 +494,25 @@ def test_places_are_others_from_the_moment_on_that_a_lease_ends(state: Members) 
     state.the_limit_holds()
     state.acquire(number=1, starving=False, fault="")
     assert [member.in_flight for member in state.members] == [1, 1]
+    state.the_limit_holds()
+
+
+def test_a_late_call_returns_nothing_to_one_whose_lease_has_ended(state: Members) -> None:
+    state.begin(limit=2)
+    state.start(limit=None)
+    state.start(limit=None)
+    state.acquire(number=0, starving=False, fault="")
+    state.acquire(number=0, starving=False, fault="")
+    state.beat(number=0, keeps_all=True, fault="")
+    state.release(number=0, queued=0, fault="")
+    state.the_limit_holds()
+    state.pass_time(seconds=LEASE + 1)
+    state.acquire(number=1, starving=False, fault="")
+    state.acquire(number=1, starving=False, fault="")
+    state.the_limit_holds()
+    state.a_call_comes_late(back=2)  # That of the beat, which said that there were two in flight.
+    state.acquire(number=0, starving=False, fault="")
+    assert [member.in_flight for member in state.members] == [1, 2]
     state.the_limit_holds()
 
 
