@@ -168,6 +168,8 @@ class SharedLimiter(Limiter):
         super()._leave_line(lease)
         if lease is self._watcher:
             self._pass_watch()
+        if not self._line:
+            self._left()  # Others may be waiting behind it.
 
     def _pass_watch(self) -> None:
         """Let another one who waits be the watcher, and wake them to begin."""

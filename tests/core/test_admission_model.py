@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import Counter
 
 import hypothesis.strategies as st
 from core_support import Clock
@@ -18,9 +18,6 @@ from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.shares import HOLD
 from flask_concurrency_guard.core.shedder import WELCOME
-
-if TYPE_CHECKING:
-    pass
 
 SHARES = {"live": 0.5, "batch": 0.25}
 
@@ -74,11 +71,13 @@ class Model(RuleBasedStateMachine):
         lease = data.draw(st.sampled_from(self.inside))
         self.inside.remove(lease)
         self.admission._take_back(lease)
-        short = self.short_of_places()
+        left, waiting = self.left_of_shares(), self.waiting
         granted = self.look()
-        # What comes free goes first to who is short of what was guaranteed.
-        if granted and short:
-            assert granted[0].claim.partition in short
+        # What comes free goes first to who uses less than is guaranteed. Whoever wants no more than
+        # that can't be held up by what is kept for others, so there is one then.
+        cost = self.admission._cost
+        if granted and any(cost(one.claim) <= left[one.claim.partition] for one in waiting):
+            assert left[granted[0].claim.partition] > 0
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -115,18 +114,13 @@ class Model(RuleBasedStateMachine):
         ]
         return granted
 
-    def short_of_places(self) -> set[str]:
-        """Return the partitions with somebody waiting who wants no more than is guaranteed."""
-        guaranteed = self.admission._shares.guaranteed(self.admission.limit)  # type: ignore[union-attr]
-        used = dict.fromkeys(guaranteed, 0)
+    def left_of_shares(self) -> Counter[str]:
+        """Return how many places each partition may use that it is guaranteed."""
+        assert self.admission._shares is not None
+        left = Counter(self.admission._shares.guaranteed(self.admission.limit))
         for lease in self.inside:
-            used[lease.claim.partition] = used.get(lease.claim.partition, 0) + lease.cost
-        return {
-            lease.claim.partition
-            for lease in self.waiting
-            if used.get(lease.claim.partition, 0) + self.admission._cost(lease.claim)
-            <= guaranteed.get(lease.claim.partition, 0)
-        }
+            left[lease.claim.partition] -= lease.cost
+        return left
 
     @invariant()
     def nothing_is_lost(self) -> None:

@@ -85,7 +85,7 @@ class Limit:
         with self.server.client() as client:
             records = client.hgetall(self.key("members"))
         found = {name: record.split() for name, record in records.items()}
-        return {name: (int(share), int(used)) for name, (share, _, used) in found.items()}
+        return {name: (int(share), int(used)) for name, (share, _, used, _) in found.items()}
 
     def lent(self) -> int:
         return sum(share for share, _ in self.records().values())
@@ -628,24 +628,24 @@ def test_who_is_cut_off_stops_before_its_places_are_lent_to_others(
     allow_login(own)
     clock = Clock()
     holder = own_limit.process(
-        4, lease_time=10.0, clock=clock, on_error="closed", login=CUT, kind=Alone
+        4, lease_time=LONG, clock=clock, on_error="closed", login=CUT, kind=Alone
     )
     other = own_limit.process(4, kind=Alone)
     assert holder.acquire_all() == 4
     for _ in range(3):
         holder.release()
     cut_off(own)
-    clock.now += 9.89
-    own_limit.pass_time(9.89)
+    clock.now += 0.989 * LONG
+    own_limit.pass_time(0.989 * LONG)
     assert holder.acquire()
     assert not other.acquire()
     assert holder.store._borrower.error is None
-    clock.now += 0.02  # In the last of a hundred parts.
+    clock.now += 0.002 * LONG  # In the last of a hundred parts.
     assert not holder.acquire()
     assert holder.store._borrower.error is not None
-    own_limit.pass_time(0.12)
+    own_limit.pass_time(0.012 * LONG)
     wait_until(lambda: other.acquire_all() == 4)
-    clock.now += 1000
+    clock.now += LONG
     assert not holder.acquire()
 
 

@@ -25,6 +25,7 @@ from flask_concurrency_guard.core.host.system import register_barrier
 
 MOST = 5
 NUMBERS = st.integers(0, MOST - 1)
+COSTS = st.sampled_from((1, 1, 1, 2, 3))
 
 
 class Processes(RuleBasedStateMachine):
@@ -47,19 +48,19 @@ class Processes(RuleBasedStateMachine):
         self.in_flight.append(0)
 
     @precondition(lambda self: self.stores)
-    @rule(number=NUMBERS, starving=st.booleans())
-    def acquire(self, number: int, starving: bool) -> None:
+    @rule(number=NUMBERS, starving=st.booleans(), cost=COSTS)
+    def acquire(self, number: int, starving: bool, cost: int) -> None:
         number %= len(self.stores)
-        store, wanted = self.stores[number], self.in_flight[number] + 1
+        store, wanted = self.stores[number], self.in_flight[number] + cost
         rivals = self.starving_others(number)
-        is_free = sum(self.in_flight) < self.limit
-        if (wanted <= store.places and store.enter(wanted)) or store.take(
-            wanted, starving=starving
+        is_free = sum(self.in_flight) + cost <= self.limit
+        if (wanted <= store.places and store.enter(wanted, cost)) or store.take(
+            wanted, cost, starving=starving
         ):
             assert is_free
             self.in_flight[number] = wanted
         elif is_free:
-            assert rivals, "a place was free, and nobody else wanted it"
+            assert rivals, "places were free, and nobody else wanted them"
 
     @precondition(lambda self: any(self.in_flight))
     @rule(number=NUMBERS, queued=st.booleans())

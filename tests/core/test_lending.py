@@ -51,6 +51,11 @@ class Book:
         records = self.client.hgetall(self.key("members"))
         return {name: int(record.split()[0]) for name, record in records.items()}
 
+    def lack(self, name: str) -> int:
+        """Return how many places one who waits has to be given."""
+        share, _, _, least = map(int, self.client.hget(self.key("members"), name).split())
+        return max(1, min(least, self.limit()) - share)
+
     def lent(self) -> int:
         return int(self.client.hget(self.key("limit"), "lent"))
 
@@ -482,6 +487,40 @@ def test_who_waits_for_more_than_is_left_gets_what_is_left(book: Book) -> None:
     book.check()
 
 
+def test_who_needs_several_places_gets_all_of_them_or_none(book: Book) -> None:
+    holder, a, b = (book.member(name, limit=4) for name in ("holder", "a", "b"))
+    holder.call(used=3)
+    assert a.call(wanted=2, need=2).share == 0
+    assert a.call(wanted=2, need=2, waits=True).share == 0
+    assert b.call(wanted=1).share == 0  # It would overtake who waits.
+    holder.call(used=2)
+    assert book.shares() == {"holder": 2, "a": 2, "b": 0}
+    assert book.waiting() == []
+    book.check()
+
+
+def test_what_is_given_way_adds_up_for_who_needs_several_places(book: Book) -> None:
+    holder, a = book.member("holder", limit=3), book.member("a", limit=3)
+    holder.call(wanted=3)
+    a.call(wanted=2, need=2, waits=True)
+    assert holder.call(used=1, keep=3, gives_way=True).share == 2
+    assert book.shares()["a"] == 0
+    assert holder.call(used=1, keep=2, gives_way=True).share == 1
+    assert book.shares()["a"] == 2
+    book.check()
+
+
+def test_who_needs_more_than_the_lower_limit_gets_all_there_is(book: Book) -> None:
+    holder, a = book.member("holder", limit=4), book.member("a", limit=4)
+    holder.call(used=4)
+    a.call(wanted=4, need=4, waits=True)
+    holder.call(used=1, limit=2, sets_limit="always")
+    assert book.shares()["a"] == 0
+    holder.call(used=0)
+    assert book.shares()["a"] == 2
+    book.check()
+
+
 def test_those_who_wait_keep_their_turn_when_the_limit_was_lost(book: Book) -> None:
     holder, a, b, c, new = (book.member(name, limit=1) for name in "habcn")
     holder.call(used=1)
@@ -662,11 +701,12 @@ def test_the_sum_is_that_of_the_shares_whatever_is_called(book: Book, seed: int)
             book.pass_time(LEASE + 1, member.name)
         elif what < 0.1:
             book.client.delete(book.key(chance.choice(KEYS)))
-        used = chance.randint(0, 3)
+        used, need = chance.randint(0, 3), chance.choice((1, 1, 2, 3))
         words = {
             "used": used,
             "keep": used + chance.randint(0, 3),
-            "wanted": used + chance.randint(0, 1),
+            "wanted": used + chance.choice((0, need)),
+            "need": need,
             "waits": chance.random() < 0.5,
             "gives_way": chance.random() < 0.3,
             "limit": chance.randint(1, 12),
@@ -678,8 +718,8 @@ def test_the_sum_is_that_of_the_shares_whatever_is_called(book: Book, seed: int)
         book.check()
         assert terms.limit == book.limit()
         assert terms.share == book.shares().get(member.name, 0)
-        if book.waiting():
-            assert book.lent() >= book.limit(), "a place is free, and one waits"
+        for first in book.waiting()[:1]:
+            assert book.lent() + book.lack(first) > book.limit(), "enough is free, and one waits"
 
 
 def test_the_members_are_those_whose_lease_goes_on(book: Book) -> None:

@@ -11,6 +11,7 @@ from core_support import Waiter
 from core_support import wait_until
 from valkey_server import new_name
 
+from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.decisions import Mode
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
@@ -85,6 +86,26 @@ def test_who_waits_is_admitted_when_another_process_has_a_place(limiter: Make) -
     result = waiter.result()
     assert isinstance(result, Lease)
     result.release()
+
+
+def test_who_need_several_places_do_not_keep_them_from_each_other(limiter: Make) -> None:
+    limiters = limiter(2), limiter(2)
+    held = [lease for each in limiters for lease in leases(each, 1)]
+    waiters = [Waiter(each, then=Lease.release, claim=Claim(cost=2)) for each in limiters]
+    for lease in held:
+        lease.release()
+    for waiter in waiters:
+        assert isinstance(waiter.result(), Lease)
+
+
+def test_nobody_waits_for_one_who_has_given_up(limiter: Make) -> None:
+    holder, one, other = limiter(2), limiter(2, max_wait=0.2), limiter(2)
+    (held,) = leases(holder, 1)
+    first = Waiter(one, claim=Claim(cost=2))
+    second = Waiter(other, then=Lease.release)
+    assert isinstance(first.result(), Rejection)
+    assert isinstance(second.result(), Lease)
+    held.release()
 
 
 def test_one_of_those_who_wait_watches(limiter: Make) -> None:

@@ -96,6 +96,8 @@ class Borrower:
         self.in_flight = self._most = 0
         self.last_wait = -math.inf
         """When somebody has last waited here."""
+        self.need = 1
+        """How many places at once are of use to who has last asked."""
         self.is_in_line = False
         """Whether the server was told, at last, that somebody waits here."""
         self.is_short = False
@@ -203,7 +205,8 @@ class Borrower:
                 self._seq,
                 used=used,
                 keep=keep,
-                wanted=used + max(more, waits),
+                wanted=used + max(more, self.need if waits else 0),
+                need=self.need,
                 waits=waits,
                 gives_way=gives_way,
                 lease_time=self._lease_time,
@@ -247,6 +250,10 @@ class Borrower:
             # None for who comes to `enter` meanwhile: the numbers below belong together.
             places, self.places = self.places, 0
             used = keep = self.in_flight
+            if self._clock() >= self._until:
+                # Others may have the rest by now, though the server may think that it is here: a
+                # call from before the end that was on its way for long has just told it so.
+                places = used
             if self.error is None or self._on_error is OnStoreError.CLOSED:
                 # No place that may be given back is used from here on, whether or not there
                 # will be an answer.

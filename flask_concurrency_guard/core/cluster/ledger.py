@@ -71,6 +71,7 @@ class Ledger:
         gives_way: bool = False,
         configured_mode: str = "",
         mode: str = "",
+        need: int = 1,
     ) -> Terms:
         """Say what this member has and wants, and return what it gets. See `lending.lua`."""
         if self._settle is None:
@@ -91,6 +92,7 @@ class Ledger:
                 self._channels,
                 configured_mode,
                 mode,
+                need,
             ],
         )
         return Terms(*reply)
@@ -105,7 +107,7 @@ class Ledger:
         found = []
         for member, record in sorted(client.hgetall(members).items()):
             if member in alive:
-                share, _, in_flight = record.split()
+                share, _, in_flight, _ = record.split()
                 found.append(Member(member.decode(), int(share), int(in_flight)))
         return int(limit) if limit else None, tuple(found)
 

@@ -11,7 +11,7 @@ local id = ARGV[1]
 local seq = tonumber(ARGV[2])         -- rises with each call of this member
 local used = tonumber(ARGV[3])        -- how many it has in flight, whatever it was lent
 local keep = tonumber(ARGV[4])        -- how many of its places it would like to keep
-local wanted = tonumber(ARGV[5])      -- how many it needs
+local wanted = tonumber(ARGV[5])      -- how many it would like to have
 local waits = ARGV[6] == '1'          -- whether to give it a place when there is one again
 local gives_way = ARGV[7] == '1'      -- whether what it doesn't use may go to who has less
 local lease_time = tonumber(ARGV[8])  -- in milliseconds; 0: it leaves
@@ -20,6 +20,8 @@ local sets_limit = ARGV[10]           -- 'configured': if that is news; 'always'
 local channels = ARGV[11]             -- what the names of the channels begin with
 local configured_mode = ARGV[12]      -- the mode that it was configured with
 local mode = ARGV[13]                 -- what to set it to, for all; or empty
+local need = tonumber(ARGV[14])       -- how many more at once are of use to it
+local least = used + need
 
 local KEPT = 86400000  -- What nobody has asked for in a day is forgotten.
 local LOOK = 10        -- How many of those who wait are looked at for one who has less.
@@ -31,14 +33,14 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local function read(member)
   local record = redis.call('HGET', members, member)
   if not record then
-    return nil, 0
+    return nil, 0, 0, 0
   end
-  local share, last, in_flight = string.match(record, '^(%d+) (%d+) (%d+)$')
-  return tonumber(last), tonumber(share), tonumber(in_flight)
+  local share, last, in_flight, least = string.match(record, '^(%d+) (%d+) (%d+) (%d+)$')
+  return tonumber(last), tonumber(share), tonumber(in_flight), tonumber(least)
 end
 
-local function write(member, last, share, in_flight)
-  redis.call('HSET', members, member, string.format('%d %d %d', share, last, in_flight))
+local function write(member, last, share, in_flight, least)
+  redis.call('HSET', members, member, string.format('%d %d %d %d', share, last, in_flight, least))
 end
 
 local function forget(member)
@@ -75,16 +77,25 @@ local function say_short(is_sure)
   end
 end
 
--- Give one place more to another member, and tell it so. Return how many that were.
+-- How many places one who waits has to be given: all that its next request costs, or none. Who got
+-- some of them would keep those from others, who might do the same to it. But never more than there
+-- will be when all others are gone.
+local function lack(least, share)
+  return math.max(1, math.min(least, limit) - share)
+end
+
+-- Give another member what it lacks, and tell it so. Return how many places that were.
 local function grant(member)
   redis.call('ZREM', waiting, member)
-  local last, share, in_flight = read(member)
+  local last, share, in_flight, least = read(member)
   if not last then
     return 0
   end
-  write(member, last, share + 1, in_flight)
-  redis.call('PUBLISH', channels .. member, string.format('%d %d %d', last, share + 1, limit))
-  return 1
+  local given = lack(least, share)
+  share = share + given
+  write(member, last, share, in_flight, least)
+  redis.call('PUBLISH', channels .. member, string.format('%d %d %d', last, share, limit))
+  return given
 end
 
 local lent = tonumber(redis.call('HGET', cap, 'lent'))
@@ -98,11 +109,11 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', leases, '-inf', now)) do
   forget(member)
 end
 
-local last, share, in_flight = read(id)
+local last, share, in_flight, last_least = read(id)
 local is_late = last and seq <= last  -- It came twice, or was overtaken by a later one.
 
 if is_late then
-  seq, used, wanted = last, in_flight, 0
+  seq, used, wanted, least = last, in_flight, 0, last_least
   limit = tonumber(redis.call('HGET', cap, 'limit')) or limit
 else
   local known = tonumber(redis.call('HGET', cap, 'limit'))
@@ -133,31 +144,42 @@ else
     lent = lent - surplus
   elseif gives_way and share > used then
     for _, other in ipairs(redis.call('ZRANGE', waiting, 0, LOOK - 1)) do
-      local _, theirs = read(other)
+      local _, theirs, _, needed = read(other)
       if theirs < share then
-        share = share - grant(other)
+        if lack(needed, theirs) == 1 then
+          share = share - grant(other)
+        else
+          share = share - 1
+          lent = lent - 1
+        end
         break
       end
     end
   end
   redis.call('ZADD', leases, now + lease_time, id)
-  write(id, seq, share, used)
+  write(id, seq, share, used, least)
   if not waits or wanted <= share then
     redis.call('ZREM', waiting, id)
   end
 end
 
--- Who waits comes first, in turn.
+-- Who waits comes first, in turn. Who waits for more places than are left is not overtaken.
+local first
 while lent < limit do
-  local first = redis.call('ZRANGE', waiting, 0, 0)[1]
+  first = redis.call('ZRANGE', waiting, 0, 0)[1]
   if not first then
+    break
+  end
+  local _, theirs, _, needed = read(first)
+  local given = lack(needed, theirs)
+  if lent + given > limit then
     break
   end
   if first == id then
     redis.call('ZREM', waiting, id)
-    lent = lent + 1
-    share = share + 1
-    write(id, seq, share, used)
+    lent = lent + given
+    share = share + given
+    write(id, seq, share, used, least)
   else
     lent = lent + grant(first)
   end
@@ -165,13 +187,16 @@ end
 
 local count = redis.call('ZCARD', leases)
 if wanted > share then
-  -- Where something is left, nobody waits. So it may have some more, to ask less often.
   local left = math.max(0, limit - lent)
   local missing = wanted - share
+  if left > 0 and (first and first ~= id or left < lack(least, share)) then
+    left = 0
+  end
+  -- Where something is left, nobody waits. So it may have some more, to ask less often.
   local given = math.min(left, missing + math.floor(math.max(0, left - missing) / (2 * count)))
   lent = lent + given
   share = share + given
-  write(id, seq, share, used)
+  write(id, seq, share, used, least)
   if wanted <= share then
     redis.call('ZREM', waiting, id)
   else

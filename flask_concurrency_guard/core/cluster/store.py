@@ -131,7 +131,12 @@ class ClusterStore:
         """See `Store.leave`."""
         borrower = self._borrower
         borrower.in_flight = in_flight
-        if not borrower.is_short or borrower.error is not None:
+        if borrower.error is not None:
+            return
+        if borrower.need > 1 and (queued or borrower.is_in_line):
+            self._leave_to_who_needs_several(queued)
+            return
+        if not borrower.is_short:
             return
         if queued:
             now = self._clock()
@@ -148,20 +153,34 @@ class ClusterStore:
         elif borrower.has_idle():
             self._settle(spare=0)
 
+    def _leave_to_who_needs_several(self, queued: int) -> None:
+        if queued:
+            # Who waits here asks anew, for all at once, and keeps nothing meanwhile.
+            self._next_wait = -math.inf
+        else:  # They have given up. Nobody is to wait for them.
+            self._borrower.last_wait = -math.inf
+            self._borrower.need = 1
+            self._settle(spare=0)
+
     def take(self, in_flight: int, cost: int = 1, *, starving: bool = False) -> bool:
         """See `Store.take`."""
         borrower, now = self._borrower, self._clock()
         if starving:
             borrower.last_wait = now
         if not borrower.enter(in_flight):
+            if starving and cost != borrower.need:
+                self._next_wait = -math.inf
+            borrower.need = cost
             if now < (self._next_wait if starving else self._next_ask):
                 return False
-            self._settle(more=cost)
+            # Where it isn't enough, others may have what there is.
+            self._settle(more=cost, spare=UNBOUNDED if cost == 1 else 0)
             if not borrower.enter(in_flight):
                 self._next_ask = now + self._pace(DENIED)
                 if starving:
                     self._next_wait = now + self._patience()
                 return False
+        borrower.need = 1
         borrower.last_wait = -math.inf
         return True
 
@@ -232,7 +251,10 @@ class ClusterStore:
 
     def give_back(self) -> None:
         """Give back what isn't used, since others wait."""
-        self._borrower.is_short = True
+        borrower = self._borrower
+        borrower.is_short = True
+        if borrower.need > 1 and borrower.has_idle():
+            self._next_wait = -math.inf  # It isn't enough for who waits here, who asks anew.
         self._give_back_idle()
 
     def accept(self, grant: Grant) -> None:
