@@ -1,0 +1,185 @@
+"""Which limit would have been right, as far as a log can tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import ceil
+
+from .curve import Curve
+from .curve import Level
+
+SLOWER = 1.3
+"""From so many times the calm latency on, requests have stood in each other's way."""
+
+OFTEN = 0.01
+"""From which share of requests on that came at the limit, it was reached."""
+
+BUSY = 1.5
+"""More than one in flight, now and then at least."""
+
+WIDE = 1.5
+"""Levels that differ less tell nothing."""
+
+WIDER = 2
+"""By how much to raise a limit that was too low."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A limit, and why."""
+
+    limit: int | None
+    """The limit to set; None if the log doesn't tell."""
+    of_each_process: bool
+    """Whether that is for each process, or for all together."""
+    sentences: tuple[str, ...]
+
+
+def advise(
+    curve: Curve | None,
+    limits: Mapping[tuple[bytes, bytes], int],
+    peak_throughput: float,
+    processes: int,
+) -> Advice:
+    """Return the limit that would have been right.
+
+    :param curve: what was served with how many in flight, if the log tells.
+    :param limits: requests by how many were in flight at their admission, and the limit then.
+    :param peak_throughput: how many were served in each of the busiest seconds, in all processes.
+    :param processes: how many served; 0 if the log doesn't tell.
+    """
+    if curve is None:
+        return Advice(
+            None,
+            False,
+            (
+                "No limit can be recommended: that needs the durations of some hundred requests,"
+                " and the times at which they came.",
+            ),
+        )
+    knee = curve.knee
+    if knee is not None:
+        return _at_knee(curve, knee, peak_throughput, processes)
+    if curve.levels[-1].in_flight < BUSY:
+        return _unknown(
+            curve,
+            "The app was never busy: next to always, there was one request in flight at most.",
+            "So the log doesn't tell how many at once are too many.",
+        )
+    if curve.levels[-1].in_flight < WIDE * curve.calm.in_flight:
+        return _unknown(
+            curve,
+            f"About {_number(curve.calm.in_flight)} were in flight{_where(curve)} all the time, so"
+            " there is nothing to compare that with.",
+            "A log that also has calmer times tells more, and 'adaptive' tries by itself.",
+        )
+    reached = _reached(limits)
+    if reached is not None:
+        return _above(curve, *reached)
+    return _never_too_much(curve)
+
+
+def _unknown(curve: Curve, *sentences: str) -> Advice:
+    return Advice(None, curve.of_each_process, sentences)
+
+
+def _where(curve: Curve) -> str:
+    return " in each process" if curve.of_each_process else ""
+
+
+def _above(curve: Curve, limit: int, share: float) -> Advice:
+    return Advice(
+        WIDER * limit,
+        curve.of_each_process,
+        (
+            f"The limit of {limit} was too low: {share:.0%} of the requests came when it was"
+            " reached, and up to there more in flight meant more served"
+            f" ({_described(curve.calm)}; {_described(curve.levels[-1])}).",
+            f"Try {WIDER * limit}, or 'adaptive', and look at a log of that.",
+        ),
+    )
+
+
+def _never_too_much(curve: Curve) -> Advice:
+    highest, calm = curve.levels[-1], curve.calm
+    most = f"about {_number(highest.in_flight)} in flight{_where(curve)}"
+    levels = f"({_described(calm)}; {_described(highest)})"
+    if highest.latency <= SLOWER * calm.latency:
+        return _unknown(
+            curve,
+            f"The app was never busy: with {most}, the most that there were often enough to tell,"
+            f" requests took hardly longer than with fewer {levels}.",
+            "A lower limit would have turned away what could be served. Where it gets too much,"
+            " only a log of a busier time can show.",
+        )
+    return _unknown(
+        curve,
+        f"The log doesn't show where it gets too much: with {most}, the most that there were often"
+        f" enough to tell, requests took longer, but more were served than with fewer {levels}.",
+        "A lower limit would have cost throughput. 'adaptive' finds the right one, or a log of a"
+        " busier time shows it.",
+    )
+
+
+def _at_knee(curve: Curve, knee: Level, peak_throughput: float, processes: int) -> Advice:
+    # With only one place, that one is empty whenever the next request isn't there yet.
+    limit = max(2, ceil(knee.in_flight - 0.25))
+    highest = curve.levels[-1]
+    sentences = [
+        f"With about {_number(knee.in_flight)} in flight, as much was served as with any more"
+        f" ({_described(knee)}; {_described(highest)}): from there on, more of them only took"
+        " longer."
+    ]
+    law = _by_littles_law(curve, peak_throughput, processes)
+    if law is not None:
+        sentences.append(law)
+    if not curve.of_each_process and processes > 1:
+        sentences.append(
+            f"That is for all {processes} processes together: 'CONCURRENCY_GUARD_SCOPE = \"host\"',"
+            f" or {max(1, ceil(limit / processes))} in each."
+        )
+    elif processes > 1:
+        sentences.append(
+            f"That is for each of the {processes} processes, as they count how many are in flight"
+            " for themselves."
+        )
+    return Advice(limit, curve.of_each_process, tuple(sentences))
+
+
+def _by_littles_law(curve: Curve, peak_throughput: float, processes: int) -> str | None:
+    if curve.calm.in_flight > 0.7 * curve.levels[-1].in_flight or not peak_throughput:
+        return None
+    at_work = peak_throughput * curve.calm.latency
+    share = f", {_number(at_work / processes)} in each process" if processes > 1 else ""
+    return (
+        f"By Little's law, {peak_throughput:.3g} a second in the busiest times and"
+        f" {_time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work at"
+        f" once{share}."
+    )
+
+
+def _reached(limits: Mapping[tuple[bytes, bytes], int]) -> tuple[int, float] | None:
+    """Return the limit that was reached most often, and by which share of all requests."""
+    total = sum(limits.values())
+    at_limit: dict[int, int] = {}
+    for (in_flight, limit), count in limits.items():
+        if int(in_flight) >= int(limit):
+            at_limit[int(limit)] = at_limit.get(int(limit), 0) + count
+    if sum(at_limit.values()) < OFTEN * total or not at_limit:
+        return None
+    return max(at_limit, key=lambda limit: at_limit[limit]), sum(at_limit.values()) / total
+
+
+def _described(level: Level) -> str:
+    return (
+        f"{_number(level.in_flight)}: {level.throughput:.3g} a second, {_time(level.latency)} each"
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.0f}" if value >= 9.5 else f"{value:.1f}".removesuffix(".0")
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

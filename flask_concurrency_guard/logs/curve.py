@@ -1,0 +1,121 @@
+"""How throughput and latency depend on how many are in flight, and where the knee is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import floor
+from math import log
+
+from .histogram import seconds_of
+from .history import Window
+
+STEP = 1.2
+"""Levels that are nearer to each other than that are taken together."""
+
+EXACT = 6
+"""Up to so many in flight, each number is a level of its own."""
+
+ENOUGH_REQUESTS = 50
+ENOUGH_WINDOWS = 5
+"""What a level must have to tell something."""
+
+WORTH = 0.94
+"""At the knee so much is served of the most that is served at any level: to have twice as many in
+flight must bring 6 %, as it must to the limit that finds itself."""
+
+BEYOND = 1.5
+"""There must be a level at so many times the knee, or nobody knows that it is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """What was served with about as many in flight."""
+
+    in_flight: float
+    """How many, in the mean."""
+    requests: int
+    throughput: float
+    """How many were served in a second."""
+    latency: float
+    """How long one took in the mean, in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """The levels in ascending order."""
+
+    levels: tuple[Level, ...]
+    of_each_process: bool
+    """Whether the numbers are those of a process, as each counts for itself; or of all together."""
+
+    @property
+    def best(self) -> Level:
+        """Where most was served."""
+        return max(self.levels, key=lambda level: level.throughput)
+
+    @property
+    def knee(self) -> Level | None:
+        """From where on more in flight brought no more; None if there is no such place."""
+        least = WORTH * self.best.throughput
+        knee = next(level for level in self.levels if level.throughput >= least)
+        return knee if self.levels[-1].in_flight >= max(BEYOND * knee.in_flight, 2) else None
+
+    @property
+    def calm(self) -> Level:
+        """Where the fewest were in flight."""
+        return self.levels[0]
+
+
+def by_admission(service: Mapping[tuple[bytes, int], int]) -> Curve | None:
+    """Return the curve over how many were in flight at a request's admission.
+
+    By Little's law, n in flight that take r seconds each are n / r in a second.
+
+    :param service: requests by how many there were, and the bucket of how long they took.
+    """
+    sums: dict[int, list[float]] = {}
+    for (text, bucket), count in service.items():
+        in_flight = max(1, int(text))
+        level = sums.setdefault(_level_of(in_flight), [0, 0.0, 0.0])
+        level[0] += count
+        level[1] += count * in_flight
+        level[2] += count * seconds_of(bucket)
+    enough = max(ENOUGH_REQUESTS, sum(service.values()) // 2000)
+    levels = [
+        Level(sum_in_flight / count, int(count), sum_in_flight / seconds, seconds / count)
+        for _, (count, sum_in_flight, seconds) in sorted(sums.items())
+        if count >= enough and seconds > 0
+    ]
+    return Curve(tuple(levels), of_each_process=True) if levels else None
+
+
+def by_window(windows: Iterable[Window], seconds: float) -> Curve | None:
+    """Return the curve over how many were in flight in windows of time.
+
+    :param seconds: how long a window is.
+    """
+    sums: dict[int, list[float]] = {}
+    sizes: Counter[int] = Counter()
+    for window in windows:
+        number = _level_of(window.in_flight)
+        level = sums.setdefault(number, [0.0, 0.0])
+        level[0] += window.in_flight
+        level[1] += window.ended
+        sizes[number] += 1
+    levels = []
+    for number, (in_flight, ended) in sorted(sums.items()):
+        size = sizes[number]
+        if size >= ENOUGH_WINDOWS and ended >= ENOUGH_REQUESTS:
+            throughput = ended / size / seconds
+            mean = in_flight / size
+            levels.append(Level(mean, int(ended), throughput, mean / throughput))
+    return Curve(tuple(levels), of_each_process=False) if levels else None
+
+
+def _level_of(in_flight: float) -> int:
+    if in_flight < EXACT:
+        return round(in_flight)
+    return EXACT + floor(log(in_flight / EXACT, STEP))

@@ -1,0 +1,61 @@
+"""How long requests took by method and path, for a bounded number of paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .histogram import Histogram
+
+MOST_PATHS = 200
+"""With more, numbers in paths are folded; and with as many after that, all others are one."""
+
+OTHERS = (b"*", b"(other paths)")
+
+_NUMBER = re.compile(rb"[0-9]+")
+# UUIDs, hashes, tokens.
+_ID = re.compile(rb"(?<=/)(?=[a-f-]*[0-9])[0-9a-f-]{8,}(?=[/\"]|$)")
+
+Route = tuple[bytes, bytes]
+"""A method and a path."""
+
+
+class Paths:
+    """Keeps apart how long what took."""
+
+    def __init__(self) -> None:
+        self.histograms: dict[Route, Histogram] = {}
+        self.is_folded = False
+        """Whether numbers in the paths are stars by now."""
+
+    def add(self, counts: Mapping[tuple[bytes, bytes, int], int]) -> None:
+        """Add how many requests of which method and path were in which bucket of a histogram."""
+        for (method, path, bucket), count in counts.items():
+            histogram = self._find((method, path))
+            histogram.counts[bucket] = histogram.counts.get(bucket, 0) + count
+
+    def _find(self, route: Route) -> Histogram:
+        found = self.histograms.get(route)
+        if found is None and self.is_folded:
+            route = folded(route)
+            found = self.histograms.get(route)
+        if found is not None:
+            return found
+        if len(self.histograms) >= MOST_PATHS and not self.is_folded:
+            self._fold()
+            return self._find(route)
+        if len(self.histograms) >= MOST_PATHS:
+            route = OTHERS
+        return self.histograms.setdefault(route, Histogram())
+
+    def _fold(self) -> None:
+        self.is_folded = True
+        before, self.histograms = self.histograms, {}
+        for route, histogram in before.items():
+            self._find(route).add(histogram.counts, histogram.longest)
+
+
+def folded(route: Route) -> Route:
+    """Return the path with stars where there are numbers, and ids that have numbers in them."""
+    method, path = route
+    return method, _NUMBER.sub(b"*", _ID.sub(b"*", path))
