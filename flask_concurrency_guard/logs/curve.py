@@ -79,7 +79,7 @@ def by_admission(service: Mapping[tuple[bytes, int], int]) -> Curve | None:
     sums: dict[int, list[float]] = {}
     for (text, bucket), count in service.items():
         in_flight = max(1, int(text))
-        level = sums.setdefault(_level_of(in_flight), [0, 0.0, 0.0])
+        level = sums.setdefault(level_of(in_flight), [0, 0.0, 0.0])
         level[0] += count
         level[1] += count * in_flight
         level[2] += count * seconds_of(bucket)
@@ -100,7 +100,7 @@ def by_window(windows: Iterable[Window], seconds: float) -> Curve | None:
     sums: dict[int, list[float]] = {}
     sizes: Counter[int] = Counter()
     for window in windows:
-        number = _level_of(window.in_flight)
+        number = level_of(window.in_flight)
         level = sums.setdefault(number, [0.0, 0.0])
         level[0] += window.in_flight
         level[1] += window.ended
@@ -115,7 +115,8 @@ def by_window(windows: Iterable[Window], seconds: float) -> Curve | None:
     return Curve(tuple(levels), of_each_process=False) if levels else None
 
 
-def _level_of(in_flight: float) -> int:
+def level_of(in_flight: float) -> int:
+    """Return the number of the level to which so many in flight belong."""
     if in_flight < EXACT:
         return round(in_flight)
     return EXACT + floor(log(in_flight / EXACT, STEP))

@@ -103,4 +103,4 @@ def _row(row: Sequence[str], left: int) -> str:
 
 
 def _side(place: int, left: int) -> str:
-    return " class=left" if place < left else ' class="figure"'
+    return " class=left" if place < left else ""
