@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil
 
+from . import figures
 from .curve import Curve
 from .curve import Level
 
 SLOWER = 1.3
 """From so many times the calm latency on, requests have stood in each other's way."""
+
+MUCH_SLOWER = 2.0
+"""From so many times the calm latency on, most of the time is a wait for each other."""
+
+BEYOND = 1.5
+"""There must be a level at so many times the turn to be sure of it, if requests aren't slower."""
+
+GAP = 2.0
+"""Nobody knows what lies between two levels that are so many times apart."""
 
 OFTEN = 0.01
 """From which share of requests on that came at the limit, it was reached."""
@@ -58,9 +69,8 @@ def advise(
                 " and the times at which they came.",
             ),
         )
-    knee = curve.knee
-    if knee is not None:
-        return _at_knee(curve, knee, peak_throughput, processes)
+    if _has_turned(curve):
+        return _at_turn(curve, peak_throughput, processes)
     if curve.levels[-1].in_flight < BUSY:
         return _unknown(
             curve,
@@ -75,6 +85,8 @@ def advise(
             "A log that also has calmer times tells more, and 'adaptive' tries by itself.",
         )
     reached = _reached(limits)
+    if reached is not None and curve.turn is not curve.levels[-1]:
+        return _about_right(curve, *reached)
     if reached is not None:
         return _above(curve, *reached)
     return _never_too_much(curve)
@@ -88,12 +100,25 @@ def _where(curve: Curve) -> str:
     return " in each process" if curve.of_each_process else ""
 
 
+def _about_right(curve: Curve, limit: int, share: float) -> Advice:
+    return Advice(
+        limit,
+        curve.of_each_process,
+        (
+            f"The limit of {limit} was about right: {figures.share(share)} of the requests came when it was"
+            " reached, and the last ones in flight brought hardly anything"
+            f" ({_described(curve.turn)}; {_described(curve.levels[-1])}).",
+            "Whether many more would have, the log can't tell; 'adaptive' tries.",
+        ),
+    )
+
+
 def _above(curve: Curve, limit: int, share: float) -> Advice:
     return Advice(
         WIDER * limit,
         curve.of_each_process,
         (
-            f"The limit of {limit} was too low: {share:.0%} of the requests came when it was"
+            f"The limit of {limit} was too low: {figures.share(share)} of the requests came when it was"
             " reached, and up to there more in flight meant more served"
             f" ({_described(curve.calm)}; {_described(curve.levels[-1])}).",
             f"Try {WIDER * limit}, or 'adaptive', and look at a log of that.",
@@ -122,29 +147,50 @@ def _never_too_much(curve: Curve) -> Advice:
     )
 
 
-def _at_knee(curve: Curve, knee: Level, peak_throughput: float, processes: int) -> Advice:
+def _has_turned(curve: Curve) -> bool:
+    highest, turn = curve.levels[-1], curve.turn
+    is_far = highest.in_flight >= max(BEYOND * turn.in_flight, 2)
+    return turn is not highest and (is_far or highest.latency >= MUCH_SLOWER * curve.calm.latency)
+
+
+def _at_turn(curve: Curve, peak_throughput: float, processes: int) -> Advice:
+    turn, highest = curve.turn, curve.levels[-1]
     # With only one place, that one is empty whenever the next request isn't there yet.
-    limit = max(2, ceil(knee.in_flight - 0.25))
-    highest = curve.levels[-1]
+    limit = max(2, ceil(turn.in_flight - 0.25))
     sentences = [
-        f"With about {_number(knee.in_flight)} in flight, as much was served as with any more"
-        f" ({_described(knee)}; {_described(highest)}): from there on, more of them only took"
-        " longer."
+        f"From about {_number(turn.in_flight)} in flight on, more of them took longer and brought"
+        f" next to nothing ({_described(turn)}; {_described(highest)})."
     ]
+    below = curve.below(turn)
+    if below is not None and turn.in_flight >= GAP * below.in_flight:
+        at_work = curve.best.throughput * curve.calm.latency
+        limit = max(2, ceil(min(max(at_work, below.in_flight), turn.in_flight)))
+        sentences.append(
+            f"Between {_number(below.in_flight)} and {_number(turn.in_flight)} there were too few"
+            f" to tell. By Little's law, {curve.best.throughput:.3g} a second and"
+            f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work"
+            " at once; the others waited."
+        )
+        return Advice(
+            limit, curve.of_each_process, (*sentences, *_for_each(curve, limit, processes))
+        )
     law = _by_littles_law(curve, peak_throughput, processes)
     if law is not None:
         sentences.append(law)
-    if not curve.of_each_process and processes > 1:
-        sentences.append(
-            f"That is for all {processes} processes together: 'CONCURRENCY_GUARD_SCOPE = \"host\"',"
-            f" or {max(1, ceil(limit / processes))} in each."
-        )
-    elif processes > 1:
-        sentences.append(
+    return Advice(limit, curve.of_each_process, (*sentences, *_for_each(curve, limit, processes)))
+
+
+def _for_each(curve: Curve, limit: int, processes: int) -> Iterator[str]:
+    if processes > 1 and curve.of_each_process:
+        yield (
             f"That is for each of the {processes} processes, as they count how many are in flight"
             " for themselves."
         )
-    return Advice(limit, curve.of_each_process, tuple(sentences))
+    elif processes > 1:
+        yield (
+            f"That is for all {processes} processes together: 'CONCURRENCY_GUARD_SCOPE = \"host\"',"
+            f" or {ceil(limit / processes)} in each."
+        )
 
 
 def _by_littles_law(curve: Curve, peak_throughput: float, processes: int) -> str | None:
@@ -154,7 +200,7 @@ def _by_littles_law(curve: Curve, peak_throughput: float, processes: int) -> str
     share = f", {_number(at_work / processes)} in each process" if processes > 1 else ""
     return (
         f"By Little's law, {peak_throughput:.3g} a second in the busiest times and"
-        f" {_time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work at"
+        f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work at"
         f" once{share}."
     )
 
@@ -172,14 +218,8 @@ def _reached(limits: Mapping[tuple[bytes, bytes], int]) -> tuple[int, float] | N
 
 
 def _described(level: Level) -> str:
-    return (
-        f"{_number(level.in_flight)}: {level.throughput:.3g} a second, {_time(level.latency)} each"
-    )
+    return f"{_number(level.in_flight)}: {level.throughput:.3g} a second, {figures.time(level.latency)} each"
 
 
 def _number(value: float) -> str:
     return f"{value:.0f}" if value >= 9.5 else f"{value:.1f}".removesuffix(".0")
-
-
-def _time(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"

@@ -31,6 +31,9 @@ Who = TypeVar("Who")
 MOST_ROUTES = 10
 """So many of the slowest paths are shown."""
 
+SHORTEST_WINDOW = 0.25
+"""Seconds in which to see how much is served with how many in flight."""
+
 BUSIEST = 0.05
 """Which share of the windows are the busiest times."""
 
@@ -177,8 +180,10 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
 def _history(tally: Tally, durations: Spread | None) -> History:
     if not isfinite(tally.first):
         return History()
-    # Long enough for what begins in a window to end in it, mostly.
-    window = max(1.0, 2 * durations.mean) if durations else 1.0
+    window = SHORTEST_WINDOW if tally.is_precise else 1.0
+    if durations:
+        # What begins in one ends in it, mostly.
+        window = max(window, 4 * durations.mean)
     return look_back(
         tally.timeline, tally.first, tally.last, window=window, is_mean=not tally.is_precise
     )

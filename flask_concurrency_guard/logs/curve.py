@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import floor
 from math import log
+from math import log2
 
 from .histogram import seconds_of
 from .history import Window
@@ -22,12 +23,11 @@ ENOUGH_REQUESTS = 50
 ENOUGH_WINDOWS = 5
 """What a level must have to tell something."""
 
-WORTH = 0.94
-"""At the knee so much is served of the most that is served at any level: to have twice as many in
-flight must bring 6 %, as it must to the limit that finds itself."""
+DOUBLING = 1.06
+"""To have twice as many in flight must bring 6 %, as it must to the limit that finds itself."""
 
-BEYOND = 1.5
-"""There must be a level at so many times the knee, or nobody knows that it is one."""
+NEARLY = 0.97
+"""What differs by less differs by chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,21 @@ class Curve:
     """Whether the numbers are those of a process, as each counts for itself; or of all together."""
 
     @property
+    def turn(self) -> Level:
+        """From where on more in flight brought too little to be worth it."""
+        worths = [level.throughput / level.in_flight ** log2(DOUBLING) for level in self.levels]
+        pairs = zip(self.levels, worths, strict=True)
+        return next(level for level, worth in pairs if worth >= NEARLY * max(worths))
+
+    @property
     def best(self) -> Level:
         """Where most was served."""
         return max(self.levels, key=lambda level: level.throughput)
 
-    @property
-    def knee(self) -> Level | None:
-        """From where on more in flight brought no more; None if there is no such place."""
-        least = WORTH * self.best.throughput
-        knee = next(level for level in self.levels if level.throughput >= least)
-        return knee if self.levels[-1].in_flight >= max(BEYOND * knee.in_flight, 2) else None
+    def below(self, level: Level) -> Level | None:
+        """Return the next lower level."""
+        place = self.levels.index(level)
+        return self.levels[place - 1] if place else None
 
     @property
     def calm(self) -> Level:
@@ -101,6 +106,8 @@ def by_window(windows: Iterable[Window], seconds: float) -> Curve | None:
     sizes: Counter[int] = Counter()
     for window in windows:
         number = level_of(window.in_flight)
+        if not number:
+            continue  # Next to idle: what ended in it, or what went on, was cut off by chance.
         level = sums.setdefault(number, [0.0, 0.0])
         level[0] += window.in_flight
         level[1] += window.ended

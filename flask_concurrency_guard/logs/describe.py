@@ -123,7 +123,7 @@ def _outcomes(report: Report) -> Section:
             )
             for cause in report.causes
         ]
-        columns = ("limit", "reason", "", "requests", "of all")
+        columns = ("limit", "reason", "decision", "requests", "of all")
         section.parts.append(Table(columns, causes, left=3))
     rejected = [moment.rejected for moment in report.moments]
     if any(rejected):
@@ -289,9 +289,10 @@ def _curves(report: Report) -> Iterator[Chart]:
 
 def _about(report: Report) -> str:
     if report.levels_are_of_each_process:
+        without = " without the wait in the line" if report.queue_time else ""
         return (
             "By how many were in flight in its process when a request was admitted: so many, over"
-            " how long these took without the wait in the line, are served in a second."
+            f" how long these took{without}, are served in a second."
         )
     return "In windows of time, by how many were in flight in all processes in the mean of each."
 

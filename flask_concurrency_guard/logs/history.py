@@ -117,14 +117,14 @@ def look_back(
 
     :param first: when its first request came, in seconds since 1970.
     :param last: when the last one was over.
-    :param window: how long windows are to be, in seconds; whole seconds, at least.
+    :param window: how long windows are to be at least, in seconds.
     :param is_mean: whether to take the mean of each second, since the times tell no more.
     """
     width = timeline.width
     origin = int(first / width)
     moments = _Moments(origin, int(last / width) + 1, width)
     seconds = _Seconds(max(1, round(1 / width)), width, keeps_means=is_mean)
-    windows = _Windows(seconds.size * ceil(window))
+    windows = _Windows(ceil(window / width))
     levels: Counter[float] = Counter()
     for stretch in _stretches(timeline, origin):
         moments.add(stretch)

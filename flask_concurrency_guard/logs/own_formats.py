@@ -31,7 +31,7 @@ TIME_FIELDS = ("second", "fraction")
 
 _TEXTS = {"method", "path", "outcome", "reason", "limiter"}
 # Of seconds as long as anything takes; of processes, threads and requests as many as there can be.
-_SECONDS = rb"(\d{1,6}+(?:\.\d{1,9}+)?+)"
+_SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
 _COUNT = rb"(\d{1,10}+)"
 _NUMBERS = {"age": _SECONDS, "wait": _SECONDS, "duration": _SECONDS}
 _BARE = rb'([^ "\n\r]++)'

@@ -33,12 +33,12 @@ _STATUS = rb" (\d{3})(?![^ \n])"
 _BETWEEN = rb'[^"\n]*?'
 
 # As long as anything takes, and as many as there can be.
-_SECONDS = rb"(\d{1,6}+\.\d{1,9}+)"
-_MAYBE_WHOLE_SECONDS = rb"(\d{1,6}+(?:\.\d{1,9}+)?+)"
+_SECONDS = rb"(\d{1,6}+\.\d{1,20}+(?:e-\d\d)?+)"
+_MAYBE_WHOLE_SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
 _COUNT = rb"(\d{1,10}+)"
 
 _VALUES = {
-    "process": _COUNT,
+    "process": b"<?" + _COUNT + b">?",  # gunicorn's '%(p)s' is in angle brackets.
     "thread": _COUNT,
     "in_flight": _COUNT,
     "limit": _COUNT,

@@ -50,17 +50,19 @@ class Contention:
 
 def in_flight_at_start(workload: Workload, *, per_process: bool) -> list[int]:
     """Return how many were in flight when each was admitted, itself included; 0 if it wasn't."""
+    starts = []
+    for place, kind in enumerate(workload.kinds):
+        if kind != REJECTED:
+            end = workload.arrivals[place] + workload.latencies[place]
+            starts.append((end - workload.services[place], end, place))
+    starts.sort()
     ends: dict[int, list[float]] = {}
     found = [0] * len(workload)
-    for place, arrival in enumerate(workload.arrivals):
-        if workload.kinds[place] == REJECTED:
-            continue
-        took, service = workload.latencies[place], workload.services[place]
+    for start, end, place in starts:
         running = ends.setdefault(workload.processes[place] if per_process else 0, [])
-        start = arrival + took - service
         while running and running[0] <= start:
             heappop(running)
-        heappush(running, arrival + took)
+        heappush(running, end)
         found[place] = len(running)
     return found
 

@@ -119,9 +119,7 @@ class _Replay:
             seconds=seconds,
             deadline=self._scene.deadline,
             most_in_flight=self._most_in_flight,
-            limit=None
-            if self._limit == NONE or not seconds
-            else whole / seconds / len(self._sites),
+            limit=limit,
         )
 
     def _pass_until(self, end: float) -> None:
