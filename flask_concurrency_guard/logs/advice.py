@@ -65,8 +65,8 @@ def advise(
             None,
             False,
             (
-                "No limit can be recommended: that needs the durations of some hundred requests,"
-                " and the times at which they came.",
+                "No limit can be recommended: that needs the durations of many requests, and the times"
+                " at which they came.",
             ),
         )
     if _has_turned(curve):
@@ -80,12 +80,12 @@ def advise(
     if curve.levels[-1].in_flight < WIDE * curve.calm.in_flight:
         return _unknown(
             curve,
-            f"About {_number(curve.calm.in_flight)} were in flight{_where(curve)} all the time, so"
-            " there is nothing to compare that with.",
-            "A log that also has calmer times tells more, and 'adaptive' tries by itself.",
+            f"The log only tells of times with about {_number(curve.calm.in_flight)} in flight"
+            f"{_where(curve)}, so there is nothing to compare them with.",
+            "One that has calmer and busier times tells more, and 'adaptive' tries by itself.",
         )
     reached = _reached(limits)
-    if reached is not None and curve.turn is not curve.levels[-1]:
+    if reached is not None and _is_enough(curve):
         return _about_right(curve, *reached)
     if reached is not None:
         return _above(curve, *reached)
@@ -100,15 +100,26 @@ def _where(curve: Curve) -> str:
     return " in each process" if curve.of_each_process else ""
 
 
+def _is_enough(curve: Curve) -> bool:
+    highest = curve.levels[-1]
+    is_slower = highest.latency >= MUCH_SLOWER * curve.calm.latency
+    return is_slower or curve.turn is not highest
+
+
 def _about_right(curve: Curve, limit: int, share: float) -> Advice:
+    highest, calm = curve.levels[-1], curve.calm
+    slower = highest.latency / calm.latency
+    at_work = highest.in_flight / slower
     return Advice(
         limit,
         curve.of_each_process,
         (
-            f"The limit of {limit} was about right: {figures.share(share)} of the requests came when it was"
-            " reached, and the last ones in flight brought hardly anything"
-            f" ({_described(curve.turn)}; {_described(curve.levels[-1])}).",
-            "Whether many more would have, the log can't tell; 'adaptive' tries.",
+            f"The limit of {limit} was about right: {figures.share(share)} of the requests came"
+            f" when it was reached, and then they took {figures.number(slower)} times"
+            f" as long as with few in flight ({_described(calm)}; {_described(highest)}).",
+            f"By Little's law about {_number(at_work)} of them were at work, and the others waited."
+            " Whether a higher or a lower one would have served more, the log can't tell;"
+            " 'adaptive' tries.",
         ),
     )
 
@@ -118,8 +129,8 @@ def _above(curve: Curve, limit: int, share: float) -> Advice:
         WIDER * limit,
         curve.of_each_process,
         (
-            f"The limit of {limit} was too low: {figures.share(share)} of the requests came when it was"
-            " reached, and up to there more in flight meant more served"
+            f"The limit of {limit} was too low: {figures.share(share)} of the requests came when it"
+            " was reached, and up to there more in flight meant more served"
             f" ({_described(curve.calm)}; {_described(curve.levels[-1])}).",
             f"Try {WIDER * limit}, or 'adaptive', and look at a log of that.",
         ),
@@ -168,8 +179,8 @@ def _at_turn(curve: Curve, peak_throughput: float, processes: int) -> Advice:
         sentences.append(
             f"Between {_number(below.in_flight)} and {_number(turn.in_flight)} there were too few"
             f" to tell. By Little's law, {curve.best.throughput:.3g} a second and"
-            f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work"
-            " at once; the others waited."
+            f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)}"
+            " at work at once; the others waited."
         )
         return Advice(
             limit, curve.of_each_process, (*sentences, *_for_each(curve, limit, processes))
@@ -200,8 +211,8 @@ def _by_littles_law(curve: Curve, peak_throughput: float, processes: int) -> str
     share = f", {_number(at_work / processes)} in each process" if processes > 1 else ""
     return (
         f"By Little's law, {peak_throughput:.3g} a second in the busiest times and"
-        f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)} at work at"
-        f" once{share}."
+        f" {figures.time(curve.calm.latency)} each with few in flight make {_number(at_work)} at"
+        f" work at once{share}."
     )
 
 
@@ -218,7 +229,8 @@ def _reached(limits: Mapping[tuple[bytes, bytes], int]) -> tuple[int, float] | N
 
 
 def _described(level: Level) -> str:
-    return f"{_number(level.in_flight)}: {level.throughput:.3g} a second, {figures.time(level.latency)} each"
+    each = figures.time(level.latency)
+    return f"{_number(level.in_flight)}: {level.throughput:.3g} a second, {each} each"
 
 
 def _number(value: float) -> str:

@@ -111,7 +111,7 @@ class Decoder:
             waits=batch.get("wait"),
             in_flight=batch.get("in_flight"),
             limits=batch.get("limit"),
-            is_precise="second" not in batch or "fraction" in batch,
+            is_precise="fraction" in batch or "epoch" in batch,
         )
         self._number += len(paths)
         if outcomes is None:
