@@ -65,8 +65,8 @@ def advise(
             None,
             False,
             (
-                "No limit can be recommended: that needs the durations of many requests, and the times"
-                " at which they came.",
+                "No limit can be recommended: that needs the durations of many requests, and the"
+                " times at which they came.",
             ),
         )
     if _has_turned(curve):

@@ -119,27 +119,27 @@ class Tally:
                 self.timeline.add(ENDED, starts)
             return
         self.measured += len(requests)
-        self._add_durations(requests, durations)
+        waits = _waits(requests)
+        self._add_durations(requests, durations, waits)
         if starts is not None:
             ends = [start + took for start, took in zip(starts, durations, strict=True)]
             self._note_span(starts, requests.is_precise)
             self.last = max(self.last, max(ends))
             self.timeline.add(ENDED, ends)
-            waits = _waits(requests)
             if waits is not None:
                 starts = [start + waited for start, waited in zip(starts, waits, strict=True)]
             self.timeline.add(BEGUN, starts)
 
-    def _add_durations(self, requests: Requests, durations: Sequence[float]) -> None:
+    def _add_durations(
+        self, requests: Requests, durations: Sequence[float], waits: Sequence[float] | None
+    ) -> None:
         buckets = list(map(bucket_of, durations))
         longest = max(durations)
-        counts = Counter(zip(requests.methods, requests.paths, buckets, strict=True))
-        self.paths.add(counts)
+        self.paths.add(requests.methods, requests.paths, buckets)
         self.durations.add(Counter(buckets), longest)
         if len(self.slowest) < MOST_SLOWEST or longest > self.slowest[-1].duration:
             self._note_slowest(requests, durations)
         if requests.in_flight is not None:
-            waits = _waits(requests)
             if waits is not None:
                 served = [took - waited for took, waited in zip(durations, waits, strict=True)]
                 buckets = list(map(bucket_of, served))

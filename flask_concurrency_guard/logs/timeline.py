@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
+from collections.abc import Mapping
 
 WIDTHS = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
 """How many seconds a slot may be long. Each is a multiple of the one before."""
@@ -57,26 +58,25 @@ class Timeline:
 
     def _settle(self) -> None:
         for kind, counts in enumerate(self._pending):
-            factor = round(WIDTHS[self._level] / self._fine)
-            for slot, count in counts.items():
-                self._count(kind, slot // factor, count)
+            self._merge(kind, counts, round(WIDTHS[self._level] / self._fine))
             counts.clear()
         while len(self._pages) > MOST_PAGES and self._level < len(WIDTHS) - 1:
             self._coarsen()
 
-    def _count(self, kind: int, slot: int, count: int) -> None:
-        page, place = divmod(slot, PAGE)
-        counts = self._pages.get(page)
-        if counts is None:
-            counts = self._pages[page] = [array("q", bytes(8 * PAGE)) for _ in range(3)]
-        counts[kind][place] += count
+    def _merge(self, kind: int, counts: Mapping[int, int], factor: int) -> None:
+        pages = self._pages
+        for slot, count in counts.items():
+            number, place = divmod(slot // factor, PAGE)
+            page = pages.get(number)
+            if page is None:
+                page = pages[number] = [array("q", bytes(8 * PAGE)) for _ in range(3)]
+            page[kind][place] += count
 
     def _coarsen(self) -> None:
         factor = round(WIDTHS[self._level + 1] / WIDTHS[self._level])
         self._level += 1
-        pages, self._pages = self._pages, {}
-        for page, kinds in pages.items():
-            for kind, counts in enumerate(kinds):
-                for slot, count in enumerate(counts, page * PAGE):
-                    if count:
-                        self._count(kind, slot // factor, count)
+        before, self._pages = self._pages, {}
+        for number, page in before.items():
+            for kind, counts in enumerate(page):
+                slots = enumerate(counts, number * PAGE)
+                self._merge(kind, {slot: count for slot, count in slots if count}, factor)
