@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BufferedReader
 from pathlib import Path
 from typing import IO
 from typing import Any
@@ -122,6 +123,8 @@ def size_of(names: Iterable[str]) -> int | None:
 
 
 def _source(name: str, raw: Any) -> Source:
+    if not hasattr(raw, "peek"):  # A standard input that something has put in place of its own.
+        raw = BufferedReader(raw)
     magic = raw.peek(4)[:4]
     if magic.startswith(_GZIP):
         return Source(name, raw, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)))
@@ -140,5 +143,30 @@ def _unpack_zstandard(name: str, raw: IO[bytes]) -> IO[bytes]:
             f"'{name}' is packed by Zstandard: 'pip install zstandard' to read it, or unpack it"
             f" on the way: zstdcat {name} | flask guard report -"
         ) from None
-    reader = zstandard.ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-    return cast("IO[bytes]", reader)
+    return cast("IO[bytes]", _Unpacked(raw, zstandard.ZstdDecompressor().decompressobj))
+
+
+class _Unpacked:
+    """Unpacks frames one by one: what reads a stream of them doesn't tell that its end is missing.
+
+    :param make_frame: makes what unpacks one frame.
+    """
+
+    def __init__(self, raw: IO[bytes], make_frame: Callable[[], Any]) -> None:
+        self._raw = raw
+        self._make_frame = make_frame
+        self._frame: Any = None
+
+    def read(self, size: int) -> bytes:
+        """Return what a part of the file unpacks to: about as many bytes."""
+        while True:
+            packed = self._frame.unused_data if self._frame and self._frame.eof else b""
+            packed = packed or self._raw.read(max(1, size // 8))
+            if not packed:
+                if self._frame and not self._frame.eof:
+                    raise EOFError
+                return b""
+            if self._frame is None or self._frame.eof:
+                self._frame = self._make_frame()
+            if text := self._frame.decompress(packed):
+                return bytes(text)
