@@ -85,15 +85,25 @@ def report_of(*names: str, time_is: TimeIs = TimeIs.END) -> Report:
     return analyse(tally, files)
 
 
-def pool_log(size: int = 4, highest: int = 12, seconds: int = 60) -> list[str]:
-    """Return a log of what a pool of so many connections serves, 20 ms each, with now few and now
-    many in flight, as long as there are waiters for it.
+def pool_log(
+    size: int = 4,
+    highest: int = 12,
+    seconds: int = 24,
+    *,
+    limit: int | None = None,
+    slower: float = 1.0,
+) -> list[str]:
+    """Return a log of what a pool of so many connections serves, with now few and now many in
+    flight: 20 ms each, and longer for those who wait.
+
+    :param slower: by which power of how many there are for each connection.
     """
+    limit = limit or highest
     lines = []
     for second in range(seconds):
         in_flight = 1 + second % highest
-        took = 0.02 * max(1, in_flight / size)
+        took = 0.02 * max(1, in_flight / size) ** slower
         for number in range(int(in_flight / took)):
             start = second + number * took / in_flight
-            lines.append(logfmt(entry(start, duration=took, in_flight=in_flight, limit=highest)))
+            lines.append(logfmt(entry(start, duration=took, in_flight=in_flight, limit=limit)))
     return lines

@@ -46,7 +46,9 @@ def _read_limits(
     metavar="N|adaptive|none",
     help="A limit to try. Give it several times to compare.",
 )
-@click.option("--max-queue", type=click.IntRange(0), help="How many may wait in the line.")
+@click.option(
+    "--max-queue", type=click.IntRange(0), default=None, help="How many may wait in the line."
+)
 @click.option(
     "--max-wait", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds."
 )

@@ -16,7 +16,7 @@ from .history import Window
 STEP = 1.2
 """Levels that are nearer to each other than that are taken together."""
 
-EXACT = 6
+EXACT = 12
 """Up to so many in flight, each number is a level of its own."""
 
 ENOUGH_REQUESTS = 50

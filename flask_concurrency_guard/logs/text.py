@@ -41,7 +41,10 @@ def _lines(document: Document, width: int, *, is_ascii: bool) -> Iterator[str]:
             elif isinstance(part, Chart):
                 yield from draw(part, width, is_ascii=is_ascii)
             else:
-                yield from textwrap.wrap(part, width)
+                # A path or a setting that is broken can't be copied.
+                yield from textwrap.wrap(
+                    part, width, break_long_words=False, break_on_hyphens=False
+                )
 
 
 def _table(table: Table) -> Iterator[str]:

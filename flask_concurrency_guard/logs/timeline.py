@@ -6,7 +6,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 
 WIDTHS = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
 """How many seconds a slot may be long. Each is a multiple of the one before."""
@@ -29,8 +28,9 @@ class Timeline:
         self._level = 0
         self._pages: dict[int, list[array[int]]] = {}
         self._pending: tuple[Counter[int], ...] = (Counter(), Counter(), Counter())
-        #: Of the first slots, whatever has become of them since: what is pending is in these.
-        self._fine = WIDTHS[0]
+        #: How many times as long slots are by now as they were at first: what is pending is in
+        #: those.
+        self._factor = 1
 
     @property
     def width(self) -> float:
@@ -43,7 +43,7 @@ class Timeline:
 
         :param kind: `BEGUN`, `ENDED` or `REJECTED`.
         """
-        scale = 1 / self._fine
+        scale = 1 / WIDTHS[0]
         self._pending[kind].update([int(time * scale) for time in times])
         if len(self._pending[kind]) > PENDING:
             self._settle()
@@ -58,25 +58,33 @@ class Timeline:
 
     def _settle(self) -> None:
         for kind, counts in enumerate(self._pending):
-            self._merge(kind, counts, round(WIDTHS[self._level] / self._fine))
+            for slot, count in counts.items():
+                # Looked up each time: with one page too many, slots get longer.
+                page, place = self._find(slot // self._factor)
+                page[kind][place] += count
             counts.clear()
-        while len(self._pages) > MOST_PAGES and self._level < len(WIDTHS) - 1:
-            self._coarsen()
 
-    def _merge(self, kind: int, counts: Mapping[int, int], factor: int) -> None:
-        pages = self._pages
-        for slot, count in counts.items():
-            number, place = divmod(slot // factor, PAGE)
-            page = pages.get(number)
-            if page is None:
-                page = pages[number] = [array("q", bytes(8 * PAGE)) for _ in range(3)]
-            page[kind][place] += count
+    def _find(self, slot: int) -> tuple[list[array[int]], int]:
+        """Return the page of a slot, and its place there."""
+        number, place = divmod(slot, PAGE)
+        page = self._pages.get(number)
+        if page is not None:
+            return page, place
+        if len(self._pages) >= MOST_PAGES and self._level < len(WIDTHS) - 1:
+            return self._find(slot // self._coarsen())
+        page = self._pages[number] = [array("q", bytes(8 * PAGE)) for _ in range(3)]
+        return page, place
 
-    def _coarsen(self) -> None:
+    def _coarsen(self) -> int:
+        """Make slots longer. Return how many times as long they are."""
         factor = round(WIDTHS[self._level + 1] / WIDTHS[self._level])
         self._level += 1
+        self._factor *= factor
         before, self._pages = self._pages, {}
-        for number, page in before.items():
-            for kind, counts in enumerate(page):
-                slots = enumerate(counts, number * PAGE)
-                self._merge(kind, {slot: count for slot, count in slots if count}, factor)
+        for number, kinds in before.items():
+            for kind, counts in enumerate(kinds):
+                for slot, count in enumerate(counts, number * PAGE):
+                    if count:
+                        page, place = self._find(slot // factor)
+                        page[kind][place] += count
+        return factor

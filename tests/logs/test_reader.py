@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -198,7 +199,7 @@ def test_times_of_whole_seconds_are_spread_over_them() -> None:
     parts = sorted(start - BEGIN - 5 for start in requests.starts)
     assert 0 <= parts[0] < 0.1
     assert 0.8 < parts[-1] < 1
-    assert max(after - before for before, after in zip(parts, parts[1:], strict=False)) < 0.25
+    assert max(after - before for before, after in pairwise(parts)) < 0.25
 
 
 def test_other_zone_is_the_same_time() -> None:
