@@ -6,21 +6,16 @@ from collections.abc import Iterator
 
 from . import figures
 from .analysis import Report
-from .analysis import Route
-from .analysis import SlowRequest
-from .curve import Level
+from .describe_limit import limit_section
+from .describe_times import routes_section
+from .describe_times import slowest_section
+from .describe_times import times_section
 from .document import Chart
 from .document import Document
 from .document import Section
 from .document import Table
-from .histogram import Spread
 from .reading import File
 from .times import shown_time
-
-LONGEST_PATH = 60
-"""So many characters of a path are shown."""
-
-FOLLOWED = ("p50", "p90", "p99", "max")
 
 
 def describe(report: Report) -> Document:
@@ -30,10 +25,10 @@ def describe(report: Report) -> Document:
         _traffic(report),
         _outcomes(report),
         _concurrency(report),
-        _times(report),
-        _routes(report),
-        _slowest(report),
-        _limit(report),
+        times_section(report),
+        routes_section(report),
+        slowest_section(report),
+        limit_section(report),
     ]
     return Document("Access log report", [section for section in sections if section.parts])
 
@@ -193,123 +188,6 @@ def _workers(report: Report) -> Iterator[tuple[str, str]]:
         yield "the busiest of them", f"{workers.busiest_thread}, with {share} of the requests"
 
 
-def _times(report: Report) -> Section:
-    section = Section("Times")
-    named = {
-        "duration, served": report.durations,
-        "duration, rejected": report.rejection_durations,
-        "age at the guard (queue_age)": report.queue_age,
-        "wait in the guard's line (queue_time)": report.queue_time,
-    }
-    rows = [
-        (name, *_spread(spread), figures.count(spread.count))
-        for name, spread in named.items()
-        if spread is not None
-    ]
-    if report.durations is None:
-        section.parts.append(
-            "The log has no durations. Let the server write them: 'duration=%(L)s' for gunicorn,"
-            " 'request_time=$request_time' for nginx, 'duration=%D' for Apache."
-        )
-    if rows:
-        section.parts.append(Table(("", "mean", *FOLLOWED, "requests"), rows))
-    return section
-
-
-def _spread(spread: Spread) -> list[str]:
-    values = (spread.mean, spread.p50, spread.p90, spread.p99, spread.max)
-    return [figures.time(value) for value in values]
-
-
-def _routes(report: Report) -> Section:
-    section = Section("Slowest paths, by p90")
-    if not report.routes:
-        return section
-    rows = [_route(route) for route in report.routes]
-    columns = ("", "path", "requests", *FOLLOWED, "of all time")
-    section.parts.append(Table(columns, rows, left=2))
-    if report.routes_are_folded:
-        section.parts.append("There are many paths, so a '*' stands for any number or id in them.")
-    more = report.route_count - len(rows)
-    if more > 0:
-        section.parts.append(f"And {figures.count(more)} more.")
-    return section
-
-
-def _route(route: Route) -> tuple[str, ...]:
-    return (
-        route.method,
-        shortened(route.path),
-        figures.count(route.duration.count),
-        *_spread(route.duration)[1:],
-        figures.share(route.share),
-    )
-
-
-def _slowest(report: Report) -> Section:
-    section = Section("Slowest requests")
-    if report.slowest:
-        columns = ("came at", "", "path", "status", "process", "thread", "in flight", "took")
-        rows = [_slow(slow) for slow in report.slowest]
-        section.parts.append(Table(columns, rows, left=3))
-    return section
-
-
-def _slow(slow: SlowRequest) -> tuple[str, ...]:
-    came = "" if slow.start is None else shown_time(slow.start, milliseconds=True)
-    rest = (slow.status, slow.process, slow.thread, slow.in_flight)
-    return (came, slow.method, shortened(slow.path), *rest, figures.time(slow.duration))
-
-
-def _limit(report: Report) -> Section:
-    advice = report.advice
-    found = "unknown" if advice.limit is None else str(advice.limit)
-    if advice.limit is not None and advice.of_each_process and _processes(report) > 1:
-        found += " in each process"
-    section = Section(f"The right limit: {found}", list(advice.sentences))
-    if len(report.levels) > 1:
-        rows = [_level(level) for level in report.levels]
-        columns = ("in flight", "served a second", "mean duration", "requests")
-        section.parts.append(Table(columns, rows, left=0))
-        section.parts.append(_about(report))
-        section.parts += _curves(report)
-    return section
-
-
-def _curves(report: Report) -> Iterator[Chart]:
-    begin, end = (
-        f"{figures.number(level.in_flight)} in flight"
-        for level in (report.levels[0], report.levels[-1])
-    )
-    throughputs = [level.throughput for level in report.levels]
-    latencies = [1000 * level.latency for level in report.levels]
-    yield Chart("served a second, level by level", throughputs, begin, end)
-    yield Chart("mean duration in ms, level by level", latencies, begin, end, is_bad=True)
-
-
-def _about(report: Report) -> str:
-    if report.levels_are_of_each_process:
-        without = " without the wait in the line" if report.queue_time else ""
-        return (
-            "By how many were in flight in its process when a request was admitted: so many, over"
-            f" how long these took{without}, are served in a second."
-        )
-    return "In windows of time, by how many were in flight in all processes in the mean of each."
-
-
-def _level(level: Level) -> tuple[str, ...]:
-    return (
-        figures.number(level.in_flight),
-        figures.number(level.throughput),
-        figures.time(level.latency),
-        figures.count(level.requests),
-    )
-
-
-def _processes(report: Report) -> int:
-    return report.workers.processes if report.workers else 0
-
-
 def _chart(
     report: Report,
     title: str,
@@ -332,9 +210,3 @@ def _chart(
 
 def _of(count: int, of: int) -> str:
     return f"{figures.count(count)} ({figures.share(count / of)})"
-
-
-def shortened(path: str) -> str:
-    """Return a path as it may be shown: not too long, and with nothing in it that isn't text."""
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in path)
-    return shown if len(shown) <= LONGEST_PATH else shown[: LONGEST_PATH - 1] + "…"

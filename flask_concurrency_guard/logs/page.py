@@ -28,7 +28,7 @@ table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tab
 th, td { padding: .2rem 1rem .2rem 0; text-align: right; vertical-align: top; white-space: nowrap; }
 thead th { color: var(--faint); font-weight: normal; border-bottom: 1px solid var(--line); }
 .left, tbody th { text-align: left; font-weight: normal; }
-.facts tbody th { color: var(--faint); }
+.facts tbody th { color: var(--faint); white-space: normal; min-width: 6rem; }
 .facts td { text-align: left; white-space: normal; }
 figure { margin: 1rem 0; }
 figcaption { font-size: .875rem; }
