@@ -51,14 +51,11 @@ class Layout:
         """
         rows = self._find_all(text)
         columns = list(zip(*rows, strict=True))
-        others = columns.pop()
-        left = [line for line in others if line]
-        if left:
-            # The first group of a line that fits has something in it.
-            columns = list(zip(*[row[:-1] for row in rows if row[0]], strict=True))
-            if not columns:
-                return {}, left
-        elif b"" in columns[0]:  # An empty line.
-            columns = list(zip(*[row[:-1] for row in rows if row[0]], strict=True))
-        self.hits += len(columns[0]) if columns else 0
-        return dict(zip(self.fields, columns, strict=True)) if columns else {}, left
+        left = [line for line in columns[-1] if line]
+        if left or b"" in columns[0]:
+            # The first group of a line that fits has something in it; an empty line has nothing.
+            columns = list(zip(*[row for row in rows if row[0]], strict=True))
+        if not columns:
+            return {}, left
+        self.hits += len(columns[0])
+        return dict(zip(self.fields, columns, strict=False)), left

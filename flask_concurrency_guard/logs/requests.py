@@ -117,12 +117,13 @@ class Decoder:
         if outcomes is None:
             yield requests
             return
-        for outcome in dict.fromkeys(outcomes):
-            places = [place for place, each in enumerate(outcomes) if each == outcome]
-            if len(places) == len(outcomes):
+        distinct = set(outcomes)
+        for outcome in distinct:
+            if len(distinct) == 1:
                 requests.outcome = outcome
                 yield requests
             else:
+                places = [place for place, each in enumerate(outcomes) if each == outcome]
                 yield requests.only(places, outcome)
 
     def _starts(self, batch: Batch, durations: Sequence[float] | None) -> list[float] | None:
@@ -183,4 +184,6 @@ def text_of(text: bytes) -> str:
 
 def _each(texts: Sequence[bytes], read: Callable[[bytes], Value]) -> list[Value]:
     known: Mapping[bytes, Value] = {text: read(text) for text in set(texts)}
+    if len(known) == 1:
+        return [*known.values()] * len(texts)
     return [known[text] for text in texts]
