@@ -58,7 +58,7 @@ def advise(
     :param curve: what was served with how many in flight, if the log tells.
     :param limits: requests by how many were in flight at their admission, and the limit then.
     :param peak_throughput: how many were served in each of the busiest seconds, in all processes.
-    :param processes: how many served; 0 if the log doesn't tell.
+    :param processes: how many served at once; 0 if the log doesn't tell.
     """
     if curve is None:
         return Advice(
@@ -195,7 +195,7 @@ def _for_each(curve: Curve, limit: int, processes: int) -> Iterator[str]:
     if processes > 1 and curve.of_each_process:
         yield (
             f"That is for each of the {processes} processes, as they count how many are in flight"
-            " for themselves."
+            f" for themselves; with 'CONCURRENCY_GUARD_SCOPE = \"host\"', {processes * limit}."
         )
     elif processes > 1:
         yield (

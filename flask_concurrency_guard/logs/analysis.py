@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import replace
+from itertools import accumulate
 from math import isfinite
 from typing import TypeVar
 
@@ -67,6 +68,8 @@ class Workers:
     """Who served. The shares are parts of all requests whose process or thread is known."""
 
     processes: int
+    processes_at_once: int
+    """How many of them lived at the same time, at most: servers replace their workers."""
     busiest_process: str
     busiest_process_share: float
     threads: int
@@ -226,12 +229,22 @@ def _workers(tally: Tally) -> Workers | None:
     (of, thread), thread_share = _busiest(threads) or ((b"", b""), 0.0)
     return Workers(
         len(known),
+        _at_once(tally.lives) or len(known),
         process.decode(),
         process_share,
         len(threads),
         f"{thread.decode()} of process {of.decode()}" if of else thread.decode(),
         thread_share,
     )
+
+
+def _at_once(lives: Mapping[bytes, tuple[float, float]]) -> int:
+    """Return how many lived at once, at most."""
+    begins = [(first, 1) for first, _ in lives.values()]
+    ends = [(last, -1) for _, last in lives.values()]
+    # Who begins at the time at which another one ends has lived with it.
+    events = sorted(begins + ends, key=lambda event: (event[0], -event[1]))
+    return max(accumulate(change for _, change in events), default=0)
 
 
 def _busiest(counts: Mapping[Who, int]) -> tuple[Who, float] | None:
@@ -271,4 +284,4 @@ def _advice(curve: Curve | None, tally: Tally, history: History, workers: Worker
     served = sorted(window.ended for window in history.windows)
     busiest = served[-max(1, int(BUSIEST * len(served))) :]
     throughput = sum(busiest) / len(busiest) / history.window if busiest else 0.0
-    return advise(curve, tally.limits, throughput, workers.processes if workers else 0)
+    return advise(curve, tally.limits, throughput, workers.processes_at_once if workers else 0)

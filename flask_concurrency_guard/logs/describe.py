@@ -177,7 +177,9 @@ def _workers(report: Report) -> Iterator[tuple[str, str]]:
     if workers is None:
         return
     if workers.processes:
-        yield "processes that served", figures.count(workers.processes)
+        more = workers.processes > workers.processes_at_once
+        at_once = f", {figures.count(workers.processes_at_once)} at once" if more else ""
+        yield "processes that served", f"{figures.count(workers.processes)}{at_once}"
     if workers.processes > 1:
         share = figures.share(workers.busiest_process_share)
         yield "the busiest of them", f"{workers.busiest_process}, with {share} of the requests"

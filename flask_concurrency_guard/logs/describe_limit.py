@@ -59,4 +59,4 @@ def _level(level: Level) -> tuple[str, ...]:
 
 
 def _processes(report: Report) -> int:
-    return report.workers.processes if report.workers else 0
+    return report.workers.processes_at_once if report.workers else 0

@@ -31,6 +31,7 @@ def show(document: Document, console: Console) -> None:
                 console.print(_table(part))
             elif isinstance(part, Chart):
                 style = "red" if part.is_bad else "cyan"
+                console.print()
                 first, *lines = draw(part, min(console.width, WIDEST))
                 console.print(Text(first))
                 console.print(Text("\n".join(lines[:-1]), style=style), no_wrap=True, crop=False)

@@ -60,6 +60,8 @@ class Tally:
         """Rejections by outcome, limiter and reason."""
         self.threads: Counter[tuple[bytes, bytes]] = Counter()
         """Requests by process and thread."""
+        self.lives: dict[bytes, tuple[float, float]] = {}
+        """When the first request of each process came, and when the last one."""
         self.timeline = Timeline()
         self.paths = Paths()
         self.durations = Histogram()
@@ -100,6 +102,8 @@ class Tally:
     def _add_threads(self, requests: Requests) -> None:
         if requests.processes is None and requests.threads is None:
             return
+        if requests.processes is not None and requests.starts is not None:
+            self._note_lives(requests.processes, requests.starts)
         processes = requests.processes or repeat(b"")
         pairs = zip(processes, requests.threads or repeat(b""), strict=False)
         if len(self.threads) < MOST_THREADS:
@@ -107,6 +111,14 @@ class Tally:
         else:
             for pair, times in Counter(pairs).items():
                 self.threads[pair if pair in self.threads else (pair[0], b"")] += times
+
+    def _note_lives(self, processes: Sequence[bytes], starts: Sequence[float]) -> None:
+        # Within a chunk, lines are nearly in order.
+        last = dict(zip(processes, starts, strict=True))
+        first = dict(zip(reversed(processes), reversed(starts), strict=True))
+        for process, begin in first.items():
+            times = (begin, last[process], *self.lives.get(process, ()))
+            self.lives[process] = (min(times), max(times))
 
     def _add_served(self, requests: Requests) -> None:
         durations, starts = requests.durations, requests.starts

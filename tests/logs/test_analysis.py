@@ -100,6 +100,14 @@ def test_processes_and_threads_are_told(log: Path) -> None:
     assert (workers.busiest_thread, workers.busiest_thread_share) == ("0 of process 7", 6 / 21)
 
 
+def test_workers_that_were_replaced_are_not_taken_for_more(log: Path) -> None:
+    fields = [entry(n, process_id=100 + 2 * (n // 10) + n % 2) for n in range(100)]
+    report = report_of(write(log, map(logfmt, fields)))
+
+    assert report.workers is not None
+    assert (report.workers.processes, report.workers.processes_at_once) == (20, 2)
+
+
 def test_durations_are_right_to_one_percent(log: Path) -> None:
     durations = [0.001 * (number + 1) for number in range(1000)]
     report = report_of(write(log, [logfmt(entry(duration=each)) for each in durations]))
