@@ -144,7 +144,8 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
     :param tally: all requests.
     :param files: what they were read from.
     """
-    durations = tally.durations.spread()
+    histograms = tally.paths.histograms()
+    durations = _durations(histograms.values(), tally.longest).spread()
     history = _history(tally, durations)
     traffic = _traffic(tally, history)
     workers = _workers(tally)
@@ -168,8 +169,8 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
         queue_time=tally.waits.spread(),
         durations=durations,
         rejection_durations=tally.rejection_durations.spread(),
-        routes=_routes(tally),
-        route_count=len(tally.paths.histograms),
+        routes=_routes(histograms, tally.longest),
+        route_count=len(histograms),
         routes_are_folded=tally.paths.is_folded,
         slowest=tuple(_slow(each) for each in tally.slowest),
         levels=curve.levels if curve else (),
@@ -254,8 +255,16 @@ def _busiest(counts: Mapping[Who, int]) -> tuple[Who, float] | None:
     return who, counts[who] / sum(counts.values())
 
 
-def _routes(tally: Tally) -> tuple[Route, ...]:
-    histograms = tally.paths.histograms
+def _durations(histograms: Iterable[Histogram], longest: float) -> Histogram:
+    durations = Histogram()
+    for histogram in histograms:
+        durations.add(histogram.counts, longest)
+    return durations
+
+
+def _routes(
+    histograms: Mapping[tuple[bytes, bytes], Histogram], longest: float
+) -> tuple[Route, ...]:
     if not histograms:
         return ()
     whole = sum(histogram.seconds for histogram in histograms.values())
@@ -266,7 +275,7 @@ def _routes(tally: Tally) -> tuple[Route, ...]:
         if spread is not None:
             share = histogram.seconds / whole if whole else 0.0
             # A bucket ends later than the longest in it.
-            spread = replace(spread, max=min(spread.max, tally.durations.longest))
+            spread = replace(spread, max=min(spread.max, longest))
             found.append(Route(text_of(method), text_of(path), share, spread))
     return tuple(found)
 

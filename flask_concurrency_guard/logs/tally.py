@@ -64,8 +64,8 @@ class Tally:
         """When the first request of each process came, and when the last one."""
         self.timeline = Timeline()
         self.paths = Paths()
-        self.durations = Histogram()
-        """Of those that were served."""
+        self.longest = 0.0
+        """How long the longest took that was served, in seconds."""
         self.rejection_durations = Histogram()
         self.ages = Histogram()
         self.waits = Histogram()
@@ -148,7 +148,7 @@ class Tally:
         buckets = list(map(bucket_of, durations))
         longest = max(durations)
         self.paths.add(requests.methods, requests.paths, buckets)
-        self.durations.add(Counter(buckets), longest)
+        self.longest = max(self.longest, longest)
         if len(self.slowest) < MOST_SLOWEST or longest > self.slowest[-1].duration:
             self._note_slowest(requests, durations)
         if requests.in_flight is not None:

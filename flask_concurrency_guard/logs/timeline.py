@@ -16,8 +16,6 @@ PAGE = 1024
 MOST_PAGES = 1024
 """With more, slots get longer: that is from 2.9 hours in a row on."""
 
-PENDING = 200_000
-
 BEGUN, ENDED, REJECTED = range(3)
 
 
@@ -27,15 +25,12 @@ class Timeline:
     def __init__(self) -> None:
         self._level = 0
         self._pages: dict[int, list[array[int]]] = {}
-        self._pending: tuple[Counter[int], ...] = (Counter(), Counter(), Counter())
-        #: How many times as long slots are by now as they were at first: what is pending is in
-        #: those.
+        #: How many times as long slots are by now as they were at first.
         self._factor = 1
 
     @property
     def width(self) -> float:
         """How long a slot is, in seconds."""
-        self._settle()
         return WIDTHS[self._level]
 
     def add(self, kind: int, times: Iterable[float]) -> None:
@@ -44,25 +39,17 @@ class Timeline:
         :param kind: `BEGUN`, `ENDED` or `REJECTED`.
         """
         scale = 1 / WIDTHS[0]
-        self._pending[kind].update([int(time * scale) for time in times])
-        if len(self._pending[kind]) > PENDING:
-            self._settle()
+        for slot, count in Counter([int(time * scale) for time in times]).items():
+            # Divided each time: with one page too many, slots get longer.
+            page, place = self._find(slot // self._factor)
+            page[kind][place] += count
 
     def slots(self) -> Iterator[tuple[int, int, int, int]]:
         """Return the number of each slot in which something may have happened, in order of time,
         and how many have begun, ended and were rejected in it."""
-        self._settle()
         for page in sorted(self._pages):
             for place, counts in enumerate(zip(*self._pages[page], strict=True), page * PAGE):
                 yield (place, *counts)
-
-    def _settle(self) -> None:
-        for kind, counts in enumerate(self._pending):
-            for slot, count in counts.items():
-                # Looked up each time: with one page too many, slots get longer.
-                page, place = self._find(slot // self._factor)
-                page[kind][place] += count
-            counts.clear()
 
     def _find(self, slot: int) -> tuple[list[array[int]], int]:
         """Return the page of a slot, and its place there."""
