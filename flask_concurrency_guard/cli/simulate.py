@@ -23,6 +23,9 @@ from ..logs.show import show
 from .report import TIME_IS
 from .report import telling_errors
 
+LONG = 20_000
+"""What has fewer requests is simulated in a moment."""
+
 POSITIVE = click.FloatRange(min=0, min_open=True)
 
 
@@ -124,15 +127,18 @@ def simulate(
     """
     with telling_errors():
         workload = _read(files, TimeIs(time_is), most, seed)
-    found = compare(
-        workload,
-        limits,
-        Settings(max_queue, max_wait, queue_order, max_age, threads),
-        deadline=deadline,
-        per_process=scope == "process",
-        speed=speed,
-        with_contention=contention,
-    )
+    work = len(workload) * len(limits)
+    with showing(work, what="simulating", least=LONG) as on_done:
+        found = compare(
+            workload,
+            limits,
+            Settings(max_queue, max_wait, queue_order, max_age, threads),
+            deadline=deadline,
+            per_process=scope == "process",
+            speed=speed,
+            with_contention=contention,
+            on_done=on_done,
+        )
     if as_json:
         click.echo(json.dumps(asdict(found), indent=2))
     else:

@@ -1,4 +1,4 @@
-"""Tell how far the reading of a big log is, on a terminal."""
+"""Tell how far something is that takes a while, on a terminal."""
 
 from __future__ import annotations
 
@@ -15,43 +15,52 @@ BIG = 30_000_000
 OFTEN = 0.1
 """Seconds between two changes on the screen."""
 
-OnBytes = Callable[[int], object]
+OnDone = Callable[[int], object]
 
 
 @contextmanager
-def showing(total: int | None, stream: TextIO | None = None) -> Iterator[OnBytes | None]:
+def showing(
+    total: int | None,
+    stream: TextIO | None = None,
+    *,
+    what: str = "reading",
+    least: int = BIG,
+) -> Iterator[OnDone | None]:
     """Show a bar while the block runs, by rich if it is there. Yields what to call meanwhile, with
-    how many bytes were read; None if there is nothing to show.
+    how much is done, such as how many bytes were read; None if there is nothing to show.
 
-    :param total: how many bytes there are; None where nobody knows.
+    :param total: how much there is to do; None where nobody knows.
     :param stream: where to; by default, the standard error.
+    :param what: what is done.
+    :param least: what is less is done in a moment.
     """
     stream = sys.stderr if stream is None else stream
-    if total is None or total < BIG or not stream.isatty():
+    if total is None or total < least or not stream.isatty():
         yield None
         return
     try:
         from rich.console import Console
         from rich.progress import Progress
     except ImportError:
-        yield _Percentage(total, stream)
+        yield _Percentage(what, total, stream)
         stream.write("\r\x1b[K")
         stream.flush()
         return
     with Progress(console=Console(file=stream), transient=True) as bar:
-        task = bar.add_task("reading", total=total)
-        yield lambda read: bar.update(task, completed=read)
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 class _Percentage:
-    def __init__(self, total: int, stream: TextIO) -> None:
+    def __init__(self, what: str, total: int, stream: TextIO) -> None:
+        self._what = what
         self._total = total
         self._stream = stream
         self._next = 0.0
 
-    def __call__(self, read: int) -> None:
+    def __call__(self, done: int) -> None:
         now = time.monotonic()
         if now >= self._next:
             self._next = now + OFTEN
-            self._stream.write(f"\rreading: {min(read / self._total, 1):4.0%}")
+            self._stream.write(f"\r{self._what}: {min(done / self._total, 1):4.0%}")
             self._stream.flush()

@@ -56,7 +56,7 @@ def compare(
     per_process: bool,
     speed: float,
     with_contention: bool,
-    tick: Callable[[], object] | None = None,
+    on_done: Callable[[int], object] | None = None,
 ) -> Comparison:
     """Let a workload happen once for each limit.
 
@@ -64,7 +64,7 @@ def compare(
     :param per_process: whether each process has a limit of its own.
     :param speed: how many times as dense requests come as they did.
     :param with_contention: whether requests take longer with more in flight, as in the log.
-    :param tick: called for each request that comes.
+    :param on_done: called now and then, with how many requests have come by now, of all limits.
     """
     in_flight = in_flight_at_start(workload, per_process=per_process)
     contention = learn(workload, in_flight)
@@ -89,8 +89,17 @@ def compare(
         slowdown=contention.most if contention else None,
         uses_contention=bases is not None,
         as_it_was=as_it_was(workload, everywhere, deadline),
-        candidates=tuple(run(scene, limit, tick) for limit in limits),
+        candidates=tuple(
+            run(scene, limit, _counting(on_done, number * len(workload)))
+            for number, limit in enumerate(limits)
+        ),
     )
+
+
+def _counting(
+    on_done: Callable[[int], object] | None, before: int
+) -> Callable[[int], object] | None:
+    return None if on_done is None else lambda come: on_done(before + come)
 
 
 def _bases(workload: Workload, in_flight: Sequence[int], contention: Contention) -> list[float]:

@@ -24,6 +24,9 @@ from .outcome import summarise
 from .workload import EXEMPT
 from .workload import Workload
 
+OFTEN = 1000
+"""After so many requests it is told how far it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -53,13 +56,13 @@ class Clock:
         return self.now
 
 
-def run(scene: Scene, limit: int | str, tick: Callable[[], object] | None = None) -> Outcome:
+def run(scene: Scene, limit: int | str, on_come: Callable[[int], object] | None = None) -> Outcome:
     """Return what becomes of a workload under a limit.
 
     :param limit: a number, `adaptive` or `none`.
-    :param tick: called for each request that comes.
+    :param on_come: called now and then, with how many requests have come by now.
     """
-    return _Replay(scene, limit, tick).run()
+    return _Replay(scene, limit, on_come).run()
 
 
 class _Site:
@@ -83,10 +86,12 @@ class _Site:
 
 
 class _Replay:
-    def __init__(self, scene: Scene, limit: int | str, tick: Callable[[], object] | None) -> None:
+    def __init__(
+        self, scene: Scene, limit: int | str, on_come: Callable[[int], object] | None
+    ) -> None:
         self._scene = scene
         self._limit = limit
-        self._tick = tick
+        self._on_come = on_come
         self._clock = Clock()
         self._sites: dict[int, _Site] = {}
         #: When what ends: who is served (with a lease, unless exempt), or a wait in the line.
@@ -101,8 +106,8 @@ class _Replay:
         for place, arrival in enumerate(self._arrivals):
             self._pass_until(arrival)
             self._arrive(place)
-            if self._tick is not None:
-                self._tick()
+            if self._on_come is not None and not place % OFTEN:
+                self._on_come(place)
         seconds = self._clock.now
         for site in self._sites.values():
             site.note_limit(seconds)
