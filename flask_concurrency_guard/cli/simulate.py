@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from math import isfinite
 
 import click
 
@@ -38,6 +39,12 @@ def _read_limits(
         raise click.BadParameter(str(error), context, parameter) from error
 
 
+def _read_finite(context: click.Context, parameter: click.Parameter, value: float) -> float:
+    if not isfinite(value):
+        raise click.BadParameter(f"'{value}' is no finite number.", context, parameter)
+    return value
+
+
 @click.command("simulate", short_help="Tell what other limits would have made of a log.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
@@ -53,7 +60,12 @@ def _read_limits(
     "--max-queue", type=click.IntRange(0), default=None, help="How many may wait in the line."
 )
 @click.option(
-    "--max-wait", type=click.FloatRange(0), default=1.0, show_default=True, help="Seconds."
+    "--max-wait",
+    type=click.FloatRange(0),
+    default=1.0,
+    show_default=True,
+    callback=_read_finite,
+    help="How many seconds one may wait there; 0 rejects at once.",
 )
 @click.option(
     "--queue-order",
@@ -62,7 +74,14 @@ def _read_limits(
     show_default=True,
     help="Whose turn it is in the line.",
 )
-@click.option("--max-age", type=POSITIVE, default=10.0, show_default=True, help="Seconds.")
+@click.option(
+    "--max-age",
+    type=POSITIVE,
+    default=10.0,
+    show_default=True,
+    callback=_read_finite,
+    help="How many seconds a request may have waited in all.",
+)
 @click.option("--threads", type=click.IntRange(1), help="Server threads; else without end.")
 @click.option(
     "--scope",
@@ -76,10 +95,16 @@ def _read_limits(
     type=POSITIVE,
     default=1.0,
     show_default=True,
+    callback=_read_finite,
     help="After how many seconds clients leave.",
 )
 @click.option(
-    "--speed", type=POSITIVE, default=1.0, show_default=True, help="2: twice as dense as they came."
+    "--speed",
+    type=POSITIVE,
+    default=1.0,
+    show_default=True,
+    callback=_read_finite,
+    help="2: twice as dense as they came.",
 )
 @click.option(
     "--contention",

@@ -42,7 +42,7 @@ class Logfmt:
 
     name = "the guard's access log, logfmt"
 
-    _begin = re.compile(rb"(.*?[ :])??time=" + TIME)
+    _begin = re.compile(rb"(.*?[^\w.-])??time=" + TIME)
     _pair = re.compile(rb" ([a-z_]+)=(" + QUOTED + rb'|[^ "\n\r]*+)')
 
     def shape(self, line: bytes) -> list[Part] | None:
@@ -50,7 +50,7 @@ class Logfmt:
         begin = self._begin.match(line)
         if begin is None:
             return None
-        prefix = b"" if begin[1] is None else rb"[^\n]*?[ :]"
+        prefix = b"" if begin[1] is None else rb"[^\n]*?[^\w.\n-]"
         parts = [Part(prefix + b"time=" + TIME, TIME_FIELDS)]
         position = begin.end()
         while pair := self._pair.match(line, position):

@@ -52,6 +52,14 @@ def test_wrong_limit_is_a_wrong_call(log: str) -> None:
     assert "'ten' is no limit: write a positive integer, 'adaptive' or 'none'." in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--speed=nan", "--deadline=inf", "--max-wait=inf"])
+def test_number_without_end_is_a_wrong_call(option: str, log: str) -> None:
+    result = run(log, "--limit", "8", option)
+
+    assert result.exit_code == 2
+    assert f"'{option.partition('=')[2]}' is no finite number." in result.stderr
+
+
 def test_log_without_durations_ends_the_command(tmp_path: Path) -> None:
     result = run(write(tmp_path / "x.log", [server_line()]), "--limit", "8")
 

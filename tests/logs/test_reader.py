@@ -49,7 +49,7 @@ def read_one(line: str, **options: Any) -> Requests:
 @OWN
 @pytest.mark.parametrize(
     "prefix",
-    ["", "INFO:flask_concurrency_guard.access:", "2026-11-29 13:20:00,123 INFO [1/2] guard: "],
+    ["", "INFO:flask_concurrency_guard.access:", "2026-11-29 13:20:00,123 INFO [1/2]\t"],
     ids=["bare", "basic", "formatted"],
 )
 def test_own_line_is_read(line_of: Callable[[dict[str, Any]], str], prefix: str) -> None:
