@@ -96,11 +96,11 @@ class Decoder:
         """
         durations = _durations(batch)
         outcomes, causes = _outcomes(batch)
-        paths = batch["path"]
+        size = len(next(iter(batch.values())))
         requests = Requests(
             outcome=UNKNOWN,
-            methods=batch.get("method") or [b"-"] * len(paths),
-            paths=paths,
+            methods=batch.get("method") or [b"-"] * size,
+            paths=batch.get("path") or [b"-"] * size,
             statuses=batch.get("status"),
             causes=causes,
             processes=batch.get("process"),
@@ -113,7 +113,7 @@ class Decoder:
             limits=batch.get("limit"),
             is_precise="fraction" in batch or "epoch" in batch,
         )
-        self._number += len(paths)
+        self._number += size
         if outcomes is None:
             yield requests
             return

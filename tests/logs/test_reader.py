@@ -118,6 +118,14 @@ def test_fields_that_are_missing_or_unknown_do_no_harm(
     assert (requests.ages, requests.in_flight, requests.limits) == (None, None, None)
 
 
+@OWN
+def test_least_that_a_line_may_have_is_read(line_of: Callable[[dict[str, Any]], str]) -> None:
+    requests = read_one(line_of({"time": entry()["time"], "outcome": "admitted"}))
+
+    assert (requests.methods, requests.paths) == ([b"-"], [b"-"])
+    assert (requests.durations, requests.statuses, requests.processes) == (None, None, None)
+
+
 def test_line_of_a_server_is_read() -> None:
     rest = " process=<4242> thread=4250 duration=0.250000 queue_age=0.004 in_flight=3 limit=10"
     requests = read_one(server_line(10, rest))
