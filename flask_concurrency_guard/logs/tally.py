@@ -88,10 +88,10 @@ class Tally:
             for cause, times in Counter(requests.causes).items():
                 self.causes[(outcome, *cause)] += times
         _add_texts(self.ages, requests.ages)
-        _add_texts(self.waits, requests.waits)
+        waits = self._add_waits(requests.waits)
         if outcome in SERVED:
             self._add_threads(requests)
-            self._add_served(requests)
+            self._add_served(requests, waits)
         elif requests.starts is not None:
             self._note_span(requests.starts, requests.is_precise)
             self.timeline.add(REJECTED, requests.starts)
@@ -120,7 +120,19 @@ class Tally:
             times = (begin, last[process], *self.lives.get(process, ()))
             self.lives[process] = (min(times), max(times))
 
-    def _add_served(self, requests: Requests) -> None:
+    def _add_waits(self, texts: Sequence[bytes] | None) -> Sequence[float] | None:
+        """Return how long each has waited in the line; None if nobody has, or nobody knows."""
+        if texts is None:
+            return None
+        waits = list(map(float, texts))
+        longest = max(waits)
+        if not longest:
+            self.waits.add({0: len(waits)})
+            return None
+        self.waits.add(Counter(map(bucket_of, waits)), longest)
+        return waits
+
+    def _add_served(self, requests: Requests, waits: Sequence[float] | None) -> None:
         durations, starts = requests.durations, requests.starts
         if requests.in_flight is not None and requests.limits is not None:
             self.limits.update(zip(requests.in_flight, requests.limits, strict=True))
@@ -131,7 +143,6 @@ class Tally:
                 self.timeline.add(ENDED, starts)
             return
         self.measured += len(requests)
-        waits = _waits(requests)
         self._add_durations(requests, durations, waits)
         if starts is not None:
             ends = [start + took for start, took in zip(starts, durations, strict=True)]
@@ -185,14 +196,6 @@ class Tally:
 
 def _at(column: Sequence[bytes] | None, place: int) -> bytes:
     return b"" if column is None else column[place]
-
-
-def _waits(requests: Requests) -> Sequence[float] | None:
-    """Return how long each has waited in the line; None if nobody has, or nobody knows."""
-    waits = requests.waits
-    if waits is None or all(float(text) == 0 for text in set(waits)):
-        return None
-    return list(map(float, waits))
 
 
 def _add_texts(histogram: Histogram, texts: Iterable[bytes] | None) -> None:
