@@ -44,6 +44,7 @@ FLOORS = (
         "through_flask",
     ),
     floor("json", "web"),
+    floor("logs", forbidden="flask click"),
     floor("wsgi", forbidden="flask"),
     floor("observe", forbidden="flask"),
     floor("errors", forbidden="flask"),

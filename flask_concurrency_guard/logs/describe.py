@@ -1,0 +1,214 @@
+"""A report in words, tables and charts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from . import figures
+from .analysis import Report
+from .describe_limit import limit_section
+from .describe_times import routes_section
+from .describe_times import slowest_section
+from .describe_times import times_section
+from .document import Chart
+from .document import Document
+from .document import Section
+from .document import Table
+from .reading import File
+from .times import shown_time
+
+
+def describe(report: Report) -> Document:
+    """Return what to show of a report."""
+    sections = [
+        _log(report),
+        _traffic(report),
+        _outcomes(report),
+        _concurrency(report),
+        times_section(report),
+        routes_section(report),
+        slowest_section(report),
+        limit_section(report),
+    ]
+    return Document("Access log report", [section for section in sections if section.parts])
+
+
+def _log(report: Report) -> Section:
+    section = Section("Log")
+    rows = [
+        (file.name, file.format, figures.count(file.lines), figures.count(file.unread))
+        for file in report.files
+    ]
+    section.parts.append(Table(("file", "read as", "lines", "not read"), rows, left=2))
+    section.parts += [note for file in report.files for note in _notes(file)]
+    if report.timed < report.requests:
+        section.parts.append(
+            f"{_of(report.requests - report.timed, report.requests)} have no time: they are in no"
+            " figure that is about time."
+        )
+    return section
+
+
+def _notes(file: File) -> Iterator[str]:
+    if file.first_unread is not None:
+        yield (
+            f"The first line of '{file.name}' that can't be read is line {file.first_unread}:"
+            f" {file.first_unread_text}"
+        )
+    if file.ends_early:
+        yield (
+            f"'{file.name}' is packed, and its end is missing or broken: what came before it is"
+            " counted."
+        )
+
+
+def _traffic(report: Report) -> Section:
+    section = Section("Traffic")
+    rows = [("requests", figures.count(report.requests))]
+    traffic = report.traffic
+    if traffic is None:
+        section.parts.append("The log has no times, so there is no rate and nothing over time.")
+    else:
+        busiest = (
+            "busiest second"
+            if traffic.peak_seconds == 1
+            else (f"busiest {figures.length(traffic.peak_seconds)}")
+        )
+        rows += [
+            ("from", f"{shown_time(traffic.first)} UTC"),
+            ("until", f"{shown_time(traffic.last)} UTC, {figures.length(traffic.seconds)}"),
+            ("mean rate", f"{figures.number(traffic.mean_rate)} a second"),
+            (
+                busiest,
+                f"{figures.number(traffic.peak_rate)} a second, at {shown_time(traffic.peak_at)}",
+            ),
+        ]
+    rows += [
+        (f"status {status}", _of(count, report.requests))
+        for status, count in report.statuses.items()
+    ]
+    section.parts.append(Table((), rows))
+    if traffic is not None:
+        rates = [moment.rate for moment in report.moments]
+        section.parts.append(_chart(report, "requests a second", rates))
+    return section
+
+
+def _outcomes(report: Report) -> Section:
+    section = Section("Outcomes")
+    if set(report.outcomes) == {"unknown"}:
+        busy = sum(report.statuses.get(status, 0) for status in ("429", "503"))
+        if busy:
+            section.parts.append(
+                f"{_of(busy, report.requests)} were answered by 429 or 503; whether the guard has"
+                " rejected them, the log doesn't say. The tag 'decision' does, and the guard's own"
+                " access log."
+            )
+        return section
+    rows = [(name, _of(count, report.requests)) for name, count in report.outcomes.items()]
+    section.parts.append(Table((), rows))
+    if report.causes:
+        causes = [
+            (
+                cause.limiter or "default",
+                cause.reason or "-",
+                "rejected" if cause.enforced else "admitted all the same (shadow)",
+                figures.count(cause.count),
+                figures.share(cause.count / report.requests),
+            )
+            for cause in report.causes
+        ]
+        columns = ("limit", "reason", "decision", "requests", "of all")
+        section.parts.append(Table(columns, causes, left=3))
+    rejected = [moment.rejected for moment in report.moments]
+    if any(rejected):
+        section.parts.append(_chart(report, "rejected a second", rejected, is_bad=True))
+    return section
+
+
+def _concurrency(report: Report) -> Section:
+    section = Section("In flight")
+    rows = []
+    concurrency = report.concurrency
+    if concurrency is None:
+        section.parts.append(
+            "How many were in flight over time isn't known: that needs times and durations."
+        )
+    else:
+        rows = [
+            ("mean", figures.number(concurrency.mean)),
+            ("p50 of the time", figures.number(concurrency.p50)),
+            ("p95 of the time", figures.number(concurrency.p95)),
+            ("peak", figures.number(concurrency.peak)),
+        ]
+    if report.most_in_flight is not None:
+        rows.append(("peak of one process, as it counted", figures.count(report.most_in_flight)))
+    if report.limits:
+        limits = list(report.limits)
+        more = f" and {len(limits) - 3} more" if len(limits) > 3 else ""
+        rows.append(("limit" if len(limits) == 1 else "limits", ", ".join(limits[:3]) + more))
+    rows += _workers(report)
+    if rows:
+        section.parts.append(Table((), rows))
+    if concurrency is not None:
+        section.parts.append(_looked(concurrency.every, is_mean=concurrency.is_mean))
+        section.parts.append(
+            _chart(
+                report,
+                "in flight",
+                [moment.in_flight for moment in report.moments],
+                peaks=None if concurrency.is_mean else [moment.peak for moment in report.moments],
+            )
+        )
+    return section
+
+
+def _looked(every: float, *, is_mean: bool) -> str:
+    if is_mean:
+        return (
+            f"In all processes together, the mean of each {figures.length(every)}: the log's times"
+            " are whole seconds, so nobody knows how many there were at one instant."
+        )
+    return f"In all processes together, looked at every {figures.time(every)}."
+
+
+def _workers(report: Report) -> Iterator[tuple[str, str]]:
+    workers = report.workers
+    if workers is None:
+        return
+    if workers.processes:
+        more = workers.processes > workers.processes_at_once
+        at_once = f", {figures.count(workers.processes_at_once)} at once" if more else ""
+        yield "processes that served", f"{figures.count(workers.processes)}{at_once}"
+    if workers.processes > 1:
+        share = figures.share(workers.busiest_process_share)
+        yield "the busiest of them", f"{workers.busiest_process}, with {share} of the requests"
+    if workers.threads:
+        yield "threads that served", figures.count(workers.threads)
+    if workers.threads > 1:
+        share = figures.share(workers.busiest_thread_share)
+        yield "the busiest of them", f"{workers.busiest_thread}, with {share} of the requests"
+
+
+def _chart(
+    report: Report,
+    title: str,
+    values: list[float],
+    peaks: list[float] | None = None,
+    *,
+    is_bad: bool = False,
+) -> Chart:
+    traffic = report.traffic
+    assert traffic is not None
+    return Chart(
+        title,
+        values,
+        shown_time(traffic.first),
+        shown_time(traffic.last),
+        peaks=peaks or (),
+        is_bad=is_bad,
+    )
+
+
+def _of(count: int, of: int) -> str:
+    return f"{figures.count(count)} ({figures.share(count / of)})"

@@ -1,0 +1,1 @@
+"""Let a log happen again, under other limits."""

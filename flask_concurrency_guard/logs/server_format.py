@@ -1,0 +1,109 @@
+"""The access logs of gunicorn, nginx and Apache: the common format, and what follows it."""
+
+from __future__ import annotations
+
+import re
+
+from .layouts import QUOTED
+from .layouts import Part
+
+FIELDS = {
+    b"process": "process",
+    b"process_id": "process",
+    b"pid": "process",
+    b"thread": "thread",
+    b"thread_id": "thread",
+    b"tid": "thread",
+    b"decision": "decision",
+    b"in_flight": "in_flight",
+    b"limit": "limit",
+    b"queue_age": "age",
+    b"queue_time": "wait",
+    b"duration": "duration",
+    b"duration_ms": "duration_ms",
+    b"duration_us": "duration_us",
+    b"request_time": "duration",
+    b"time": "epoch",
+}
+"""What the words after the request may be called, and which field each is."""
+
+_REQUEST = rb'"([A-Z]++) ([^ "?\n]++)[^"\n]*+"'
+_TIME = rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
+_STATUS = rb" (\d{3})(?![^ \n])"
+_BETWEEN = rb'[^"\n]*?'
+
+# As long as anything takes, and as many as there can be.
+_SECONDS = rb"(\d{1,6}+\.\d{1,20}+(?:e-\d\d)?+)"
+_MAYBE_WHOLE_SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
+_COUNT = rb"(\d{1,10}+)"
+
+_VALUES = {
+    "process": b"<?" + _COUNT + b">?",  # gunicorn's '%(p)s' is in angle brackets.
+    "thread": _COUNT,
+    "in_flight": _COUNT,
+    "limit": _COUNT,
+    "age": _MAYBE_WHOLE_SECONDS,
+    "wait": _MAYBE_WHOLE_SECONDS,
+    "duration": _SECONDS,
+    "duration_ms": rb"(\d{1,9}+(?:\.\d{1,6}+)?+)",
+    "duration_us": rb"(\d{1,12}+)",
+    "epoch": rb"(\d{9,10}+\.\d{1,9}+)",
+    "decision": b"(" + QUOTED + rb'|[^ "\n]++)',
+}
+
+
+class ServerFormat:
+    """``… [29/Nov/2026:13:20:00 +0000] "GET /slow HTTP/1.1" 200 … process=42 duration=0.5``."""
+
+    name = "a server's access log"
+
+    _begin = re.compile(rb'([^"\[]*+)(?:' + _TIME + rb'[^"]*+)?' + _REQUEST + _STATUS)
+    _word = re.compile(
+        rb"(?<![\w.-])([a-z_]+)=(" + QUOTED + rb'|[^ "]*+)|(' + QUOTED + b")", re.ASCII
+    )
+
+    def shape(self, line: bytes) -> list[Part] | None:
+        """Return what the line looks like; None if it is none of these."""
+        line = line.rstrip(b"\r")
+        begin = self._begin.match(line)
+        if begin is None:
+            return None
+        parts = [Part(rb'[^"\[\n]*+')]
+        if begin[2] is not None:
+            parts.append(Part(_TIME + rb'[^"\n]*+', ("second",)))
+        parts.append(Part(_REQUEST, ("method", "path")))
+        parts.append(Part(_STATUS, ("status",)))
+        seen: set[str] = set()
+        for word in self._word.finditer(line, begin.end()):
+            part = _quoted() if word[3] else _part(word[1], word[2], seen)
+            if part is not None:
+                parts.append(part)
+                seen.update(part.fields)
+        parts.append(Part(rb'[^"\n]*+'))
+        return parts
+
+
+def _quoted() -> Part:
+    return Part(_BETWEEN + QUOTED)
+
+
+def _part(key: bytes, value: bytes, seen: set[str]) -> Part | None:
+    """Return what reads a word; None for one that tells nothing."""
+    begin = _BETWEEN + rb"(?<![\w.-])" + key + b"="
+    field = FIELDS.get(key, "")
+    if field == "duration" and key == b"duration" and value.isdigit():
+        field = "duration_us"  # As gunicorn and Apache print '%D'.
+    kind = "duration" if field.startswith("duration") else field
+    pattern = _VALUES.get(field)
+    if pattern is not None and kind not in {_kind(each) for each in seen}:
+        if field == "duration" and key == b"request_time":
+            pattern = _MAYBE_WHOLE_SECONDS
+        if re.fullmatch(pattern, value):
+            return Part(begin + pattern + rb'(?![^ "\n])', (field,))
+        if value == b"-":  # What servers print where there is nothing.
+            return Part(begin + rb'-(?![^ "\n])')
+    return Part(begin + QUOTED) if value.startswith(b'"') else None
+
+
+def _kind(field: str) -> str:
+    return "duration" if field.startswith("duration") else field

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from click.testing import Result
+from log_support import entry
+from log_support import logfmt
+from log_support import pool_log
+from log_support import rejection
+from log_support import server_line
+from log_support import write
+
+from flask_concurrency_guard.cli.report import report
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> str:
+    lines = [*pool_log(seconds=12), *(logfmt(rejection(n / 10)) for n in range(20))]
+    return write(tmp_path_factory.mktemp("logs") / "access.log", lines)
+
+
+def run(*arguments: str, given: bytes | None = None) -> Result:
+    return CliRunner().invoke(report, arguments, input=given)
+
+
+def test_report_is_printed(log: str) -> None:
+    result = run(log)
+
+    assert result.exit_code == 0
+    assert "The right limit: 4\n" in result.stdout
+    assert "queue_full" in result.stdout
+    assert result.stderr == ""
+
+
+def test_report_is_printed_as_json(log: str) -> None:
+    result = run(log, "--json")
+    found = json.loads(result.stdout)
+
+    assert found["advice"]["limit"] == 4
+    assert found["causes"] == [
+        {"limiter": "default", "reason": "queue_full", "count": 20, "enforced": True}
+    ]
+    assert found["files"][0]["format"] == "the guard's access log, logfmt"
+
+
+def test_report_is_written_as_a_page(log: str, tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    result = run(log, "--html", str(page))
+
+    assert result.stdout == f"The report is in '{page}'.\n"
+    assert "<h2>The right limit: 4</h2>" in page.read_text("utf-8")
+
+
+def test_page_and_json_go_together(log: str, tmp_path: Path) -> None:
+    result = run(log, "--json", "--html", str(tmp_path / "report.html"))
+
+    assert json.loads(result.stdout)["requests"] > 0
+    assert (tmp_path / "report.html").exists()
+
+
+def test_standard_input_is_a_log() -> None:
+    text = "\n".join(pool_log(seconds=12)).encode()
+
+    assert "the standard input" in run("-", given=text).stdout
+    assert "the standard input" in run("-", given=gzip.compress(text)).stdout
+
+
+def test_time_of_an_apache_log_is_the_start(tmp_path: Path) -> None:
+    name = write(tmp_path / "x.log", [server_line(0, " duration=2000000")] * 3)
+    first = json.loads(run(name, "--json", "--time-is", "start").stdout)["traffic"]["first"]
+
+    assert json.loads(run(name, "--json").stdout)["traffic"]["first"] == pytest.approx(first - 2)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        pytest.param(None, "'{name}' doesn't exist.", id="missing"),
+        pytest.param(b"", "'{name}' is empty.", id="empty"),
+        pytest.param(b"\x89PNG\0", "'{name}' is a binary file, not a log.", id="binary"),
+        pytest.param(
+            b"a,b\n1,2\n",
+            "'{name}' is no access log that can be read: name one that this guard has written"
+            ' (CONCURRENCY_GUARD_ACCESS_LOG), or one of a server with "GET /path HTTP/1.1" 200 in'
+            " its lines.",
+            id="no-log",
+        ),
+    ],
+)
+def test_what_can_not_be_read_ends_the_command(
+    content: bytes | None, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "x.log"
+    if content is not None:
+        path.write_bytes(content)
+    result = run(str(path))
+
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {message.format(name=path)}\n"
+    assert result.stdout == ""
+
+
+def test_page_that_can_not_be_written_ends_the_command(log: str, tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "report.html"
+    result = run(log, "--html", str(path))
+
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: '{path}': No such file or directory.\n"
+
+
+def test_no_log_at_all_is_a_wrong_call() -> None:
+    assert run().exit_code == 2
+
+
+def test_log_that_tells_little_still_makes_a_report(tmp_path: Path) -> None:
+    result = run(write(tmp_path / "x.log", [logfmt(entry())]))
+
+    assert result.exit_code == 0
+    assert "The right limit: unknown" in result.stdout

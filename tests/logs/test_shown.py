@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from log_support import entry
+from log_support import logfmt
+from log_support import pool_log
+from log_support import rejection
+from log_support import report_of
+from log_support import server_line
+from log_support import write
+from rich.console import Console
+
+from flask_concurrency_guard.logs import figures
+from flask_concurrency_guard.logs.bars import draw
+from flask_concurrency_guard.logs.describe import describe
+from flask_concurrency_guard.logs.document import Chart
+from flask_concurrency_guard.logs.document import Document
+from flask_concurrency_guard.logs.page import page
+from flask_concurrency_guard.logs.progress import BIG
+from flask_concurrency_guard.logs.progress import showing
+from flask_concurrency_guard.logs.rich_text import show as show_by_rich
+from flask_concurrency_guard.logs.show import show
+from flask_concurrency_guard.logs.text import plain
+
+HOSTILE = '/<script>alert("x")</script>\x1b[31m'
+
+
+@pytest.fixture(scope="module")
+def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
+    fields = [rejection(number / 10) for number in range(50)]
+    fields.append(entry(9, path=HOSTILE, duration=3.0))
+    path = tmp_path_factory.mktemp("logs") / "x.log"
+    name = write(path, [*pool_log(), *map(logfmt, fields)])
+    return describe(report_of(name))
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+def test_report_is_plain_text(document: Document) -> None:
+    text = plain(document, 80)
+
+    assert "The right limit: 4" in text
+    assert "default  queue_full  rejected        50" in text
+    assert max(map(len, text.splitlines()[10:])) < 110
+    assert "\x1b" not in text
+
+
+def test_report_is_ascii_where_there_is_nothing_else(document: Document) -> None:
+    assert plain(document, is_ascii=True).isascii()
+
+
+def test_rich_shows_the_same(document: Document) -> None:
+    screen = io.StringIO()
+    show_by_rich(document, Console(file=screen, width=160, force_terminal=False))
+
+    assert words(screen.getvalue()) == words(plain(document, 160))
+    assert "\x1b" not in screen.getvalue()
+
+
+class Terminal(io.StringIO):
+    encoding = "utf-8"
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_terminal_without_rich_gets_plain_text(
+    document: Document, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setenv("COLUMNS", "80")
+    terminal = Terminal()
+    show(document, terminal)
+
+    assert terminal.getvalue() == plain(document, 80) + "\n"
+
+
+def test_terminal_with_rich_gets_more(document: Document) -> None:
+    terminal = Terminal()
+    show(document, terminal)
+
+    assert "\x1b[" in terminal.getvalue()
+
+
+class Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.seen: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.seen.append(tag)
+        self.links += [value or "" for name, value in attributes if name in {"src", "href"}]
+        if tag not in {"meta", "path"}:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag != "path":
+            assert self.open.pop() == tag
+
+
+def test_page_is_whole_and_needs_nothing_else(document: Document) -> None:
+    text = page(document)
+    elements = Elements()
+    elements.feed(text)
+
+    assert elements.open == []
+    assert elements.links == []
+    assert not {"script", "link", "img", "iframe"} & set(elements.seen)
+    assert elements.seen.count("svg") == 5
+    assert "url(" not in text
+    assert "&lt;script&gt;" in text
+    assert "\x1b" not in text
+
+
+def test_bars_are_as_high_as_their_values() -> None:
+    chart = Chart("title", [0, 1, 2, 4] * 2, "begin", "end")
+    title, *rows, axis = draw(chart, 12)
+
+    assert title == "    title"
+    assert [row[4:] for row in rows] == [
+        "   █   █",
+        "   █   █",
+        "  ▄█  ▄█",
+        " ▂██ ▂██",
+        " ███ ███",
+    ]
+    assert axis.split() == ["begin", "end"]
+
+
+def test_chart_of_nothing_is_drawn() -> None:
+    assert len(draw(Chart("title", [0.0, 0.0], "begin", "end"), 40)) == 7
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0"),
+        (0.0000012, "1.2 µs"),
+        (0.00099951, "1 ms"),
+        (0.0123456, "12.3 ms"),
+        (0.9996, "1 s"),
+        (12.345, "12.3 s"),
+        (754.2, "12 min 34 s"),
+        (7200, "2 h"),
+        (200000, "2 d 7 h"),
+    ],
+)
+def test_times_are_readable(seconds: float, text: str) -> None:
+    assert figures.time(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0, "0"), (1234.5, "1,234"), (12.0, "12"), (0.01234, "0.0123")]
+)
+def test_numbers_have_three_digits(value: float, text: str) -> None:
+    assert figures.number(value) == text
+
+
+def test_what_the_log_does_not_tell_is_said(tmp_path: Path) -> None:
+    text = plain(describe(report_of(write(tmp_path / "x.log", [server_line(n) for n in range(9)]))))
+
+    assert "The log has no durations. Let the server write them" in text
+    assert "How many were in flight over time isn't known" in text
+
+
+def test_lines_that_were_not_read_are_shown(tmp_path: Path) -> None:
+    name = write(tmp_path / "x.log", [logfmt(entry()), "\x1b]0;gotcha\x07", logfmt(entry(1))])
+    text = plain(describe(report_of(name))).replace("\n", " ")
+
+    assert f"The first line of '{name}' that can't be read is line 2:" in text
+    assert "\\x1b]0;gotcha\\x07" in text
+
+
+@pytest.mark.parametrize("has_rich", [True, False])
+def test_progress_is_shown_on_a_terminal(has_rich: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not has_rich:
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+    terminal = Terminal()
+    with showing(BIG, terminal) as on_bytes:
+        assert on_bytes is not None
+        on_bytes(BIG // 2)
+
+    assert "reading" in terminal.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("total", "stream"),
+    [(None, Terminal()), (BIG - 1, Terminal()), (BIG, io.StringIO())],
+    ids=["unknown", "small", "no-terminal"],
+)
+def test_progress_is_not_shown_elsewhere(total: int | None, stream: io.StringIO) -> None:
+    with showing(total, stream) as on_bytes:
+        assert on_bytes is None
+
+    assert stream.getvalue() == ""
