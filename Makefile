@@ -134,15 +134,17 @@ package: $(STAMPS)/group-package ## sdist and wheel, and the tests against the i
 
 # Not the real servers: they take long and depend on the servers' versions more than on these. Two
 # at a time, since they hardly wait for anything but the processor; they are set up one by one.
-versions: $(VERSIONS:%=$(VENV)/versions/%/stamp) $(VENV)/versions/$(OLDEST)/stamp ## the quick tests on each Python, and on the oldest Flask
+versions: versions-ready ## the quick tests on each Python, and on the oldest Flask
 	@printf '%s\n' $(VERSIONS) $(OLDEST) | xargs -P 2 -I{} sh -c \
 	    'shown=`$(MAKE) --no-print-directory version-{} 2>&1`; failed=$$?; echo "$$shown"; exit $$failed'
 
-.PHONY: $(VERSIONS:%=version-%) version-$(OLDEST)
+.PHONY: versions-ready $(VERSIONS:%=version-%) version-$(OLDEST)
+versions-ready: $(VERSIONS:%=$(VENV)/versions/%/stamp) $(VENV)/versions/$(OLDEST)/stamp
+
 $(VERSIONS:%=version-%) version-$(OLDEST): version-%: $(VENV)/versions/%/stamp
 	@if [ -e $< ]; then \
 	    echo "-- testing on $*"; \
-	    $(VENV)/versions/$*/bin/python -m pytest -q -m "not servers" $(ARGS); \
+	    $(VENV)/versions/$*/bin/python -m pytest -q -m "not servers and not thorough"; \
 	else \
 	    echo "-- skipped $*: no such Python was found here"; \
 	fi

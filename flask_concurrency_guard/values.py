@@ -5,7 +5,6 @@ They raise `ValueError` for what is none, with the reason where the setting itse
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from os import PathLike
@@ -15,6 +14,7 @@ from typing import Any
 from typing import NamedTuple
 from wsgiref.util import is_hop_by_hop
 
+from . import standard_json
 from .core.cluster.address import Address
 from .core.cluster.address import read_url
 from .tags import DEFAULT_HEADERS
@@ -50,7 +50,7 @@ def from_text(value: Any) -> Any:
         return value
     text = value.strip()
     try:
-        return json.loads(text)
+        return standard_json.loads(text)
     except ValueError:
         return {"none": None, "true": True, "false": False}.get(text.lower(), text)
 

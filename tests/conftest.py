@@ -3,6 +3,7 @@ from __future__ import annotations
 import faulthandler
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,31 @@ if TYPE_CHECKING:
 
 HUNG = 240
 """After how many seconds of one module's tests to say where every thread is. Nothing is killed."""
+
+
+THOROUGH = (
+    "cli/test_",
+    "core/test_admission_model",
+    "core/test_algorithm_",
+    "core/test_cluster_model",
+    "core/test_controller",
+    "core/test_host_model",
+    "core/test_line",
+    "json/test_json_mutation",
+    "json/test_json_reading_fuzz",
+    "logs/test_",
+    "observe/test_tracing",
+    "test_testing_mode",
+    "web/test_",
+)
+"""Tests that take long, and of what is the same on every Python."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(here).as_posix().startswith(THOROUGH):
+            item.add_marker("thorough")
 
 
 _stderr = pytest.StashKey[int]()

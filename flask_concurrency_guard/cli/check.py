@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 
 import click
 
+from .. import standard_json
 from ..errors import ConcurrencyGuardError
 from .checks.finding import Finding
 from .checks.finding import Severity
@@ -60,7 +60,9 @@ def check(
         raise click.UsageError(str(problem)) from problem
     found = _find(ctx, plan, timeout)
     if wants_json:
-        click.echo(json.dumps([_as_json(name, finding) for name, finding in found], indent=2))
+        click.echo(
+            standard_json.dumps([_as_json(name, finding) for name, finding in found], indent=2)
+        )
     else:
         _show(found, plan)
     worst = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}

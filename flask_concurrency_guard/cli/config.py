@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 from typing import Any
 
 import click
 
+from .. import standard_json
 from ..errors import ConcurrencyGuardError
 from ..settings import SETTINGS
 from ..shown import in_words
@@ -46,7 +46,7 @@ def config(ctx: click.Context, changed: bool, wants_json: bool) -> None:
         )
     settings = [each for each in shown_settings(state.settings) if each.is_changed or not changed]
     if wants_json:
-        click.echo(json.dumps(_as_json(state, settings), indent=2))
+        click.echo(standard_json.dumps(_as_json(state, settings), indent=2))
     else:
         _show(state, settings)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import replace
 
 import click
 
+from .. import standard_json
 from .probing.answers import Answer
 from .probing.asking import MOST_AT_ONCE
 from .probing.asking import MOST_REQUESTS
@@ -114,7 +114,7 @@ def probe(
     asker, facts = _observe(asker, number, min(at_once or MOST_AT_ONCE, number), tags)
     conclusion = conclude(facts)
     if wants_json:
-        click.echo(json.dumps(as_json(asker.target, facts, conclusion), indent=2))
+        click.echo(standard_json.dumps(as_json(asker.target, facts, conclusion), indent=2))
     else:
         show(make_screen(), asker.target, facts, conclusion)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from .. import standard_json
 from ..logs.analysis import Report
 from ..logs.analysis import analyse
 from ..logs.describe import describe
@@ -58,7 +58,7 @@ def report(files: tuple[str, ...], as_json: bool, html_path: Path | None, time_i
         with telling_errors():
             html_path.write_text(page(describe(found)), "utf-8")
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(standard_json.dumps(asdict(found), indent=2))
     elif html_path is not None:
         click.echo(f"The report is in '{html_path}'.")
     else:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from math import isfinite
 
 import click
 
+from .. import standard_json
 from ..core.line import Order
 from ..logs.opening import size_of
 from ..logs.progress import showing
@@ -165,7 +165,7 @@ def simulate(
             on_done=on_done,
         )
     if as_json:
-        click.echo(json.dumps(asdict(found), indent=2))
+        click.echo(standard_json.dumps(asdict(found), indent=2))
     else:
         show(describe(found))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ import click
 from flask import current_app
 from flask.cli import with_appcontext
 
+from .. import standard_json
 from ..core.store import StoreError
 from ..observe.overview import describe
 from ..observe.workers import Worker
@@ -44,7 +44,7 @@ def status(*, watch: bool, as_json: bool) -> None:
     read = _reader()
     if as_json:
         now = time.time()
-        click.echo(json.dumps(describe(read(), now), indent=2))
+        click.echo(standard_json.dumps(describe(read(), now), indent=2))
     elif watch and sys.stdout.isatty():
         _watch(lambda: _shown(read()))
     else:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import ConcurrencyGuardError
-from .standard_library import SharedDecodeError
+from ..standard_json import SharedDecodeError
 
 if TYPE_CHECKING:
     from json import JSONDecodeError

@@ -8,8 +8,8 @@ from typing import Any
 
 from flask.json.provider import DefaultJSONProvider
 
+from .. import standard_json as library
 from . import policy
-from . import standard_library as library
 from .backends import load_backend
 from .backends.protocol import Layout
 from .options import DECODE_OPTIONS

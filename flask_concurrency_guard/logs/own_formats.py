@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 
+from .. import standard_json
 from .layouts import QUOTED
 from .layouts import Part
 
@@ -109,7 +109,7 @@ def unquoted(text: bytes) -> bytes:
     if not text.startswith(b'"'):
         return text
     try:
-        value = json.loads(text)
+        value = standard_json.loads(text)
     except ValueError:  # Of a server, whose escapes are others.
         return text[1:-1]
     return str(value).encode("utf-8", "backslashreplace")
@@ -125,6 +125,6 @@ def _fields(parts: list[Part]) -> Iterator[str]:
 
 def _is_json(text: bytes) -> bool:
     try:
-        return isinstance(json.loads(text), dict)
+        return isinstance(standard_json.loads(text), dict)
     except (ValueError, RecursionError):
         return False

@@ -7,7 +7,6 @@ attributes, which others may print as they are.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 from typing import TextIO
 from urllib.parse import quote
 
+from .. import standard_json
 from ..tags import DECIDED_AT_KEY
 from ..tags import STATUS_KEY
 from ..tags import tag_key
@@ -199,11 +199,11 @@ def _logfmt(fields: Fields) -> str:
 
 
 def _quoted(text: str) -> str:
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    return text if _PLAIN.fullmatch(text) else standard_json.dumps(text)
 
 
 FORMS: dict[str, Callable[[Fields], str]] = {
     "logfmt": _logfmt,
-    "json": json.JSONEncoder(separators=(",", ":")).encode,
+    "json": standard_json.Encoder(separators=(",", ":")).encode,
 }
 """How the fields become a line, by its name in the setting."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
+
+from .. import standard_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -88,7 +89,7 @@ def decode(samples: Iterable[Iterable[Any]]) -> list[Sample]:
 
 
 def _encode(sample: Sample) -> str:
-    return json.dumps(sample, separators=(",", ":"))
+    return standard_json.dumps(sample, separators=(",", ":"))
 
 
 def write_durations(durations: Mapping[int, int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import logging
 import os
 import sys
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
+from .. import standard_json
 from ..core.fork import reset_after_fork
 from ..core.store import StoreError
 from ..tags import STATUS_KEY
@@ -171,7 +171,7 @@ class Publisher:
             "serving": self._describe_some(in_flight),
         }
         # The history is encoded already, but for its last sample.
-        return f'{json.dumps(told)[:-1]}, "history": {self._history.encode()}}}'.encode()
+        return f'{standard_json.dumps(told)[:-1]}, "history": {self._history.encode()}}}'.encode()
 
     def _count(self, limits: list[dict[str, Any]], now: float) -> None:
         rejected = sum(sum(limit["rejected"].values()) for limit in limits)

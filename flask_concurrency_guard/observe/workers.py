@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
+from .. import standard_json
 from .history import Sample
 from .history import decode
 from .postings import read_postings
@@ -124,7 +124,7 @@ def read_workers(folder: Path, name: str, now: float | None = None) -> list[Work
     found = []
     for posted in read_postings(folder, name):
         try:
-            found.append(_worker(json.loads(posted.text), posted.is_alive, now))
+            found.append(_worker(standard_json.loads(posted.text), posted.is_alive, now))
         except (ValueError, TypeError, LookupError):
             continue  # Another release wrote it, to which the others are to be updated as well.
     return sorted(found, key=lambda worker: (worker.started, worker.pid))

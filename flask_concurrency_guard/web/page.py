@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from markupsafe import escape
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.exceptions import NotFound
 
+from .. import standard_json
 from ..core.store import StoreError
 from .figures import Figures
 
@@ -131,7 +131,7 @@ def _page(html: str, path: str) -> Response:
 
 def _json(value: dict[str, Any]) -> Response:
     # Not with the app's own provider: what that writes, nobody knows.
-    return _answer(json.dumps(value, separators=(",", ":")).encode(), "application/json")
+    return _answer(standard_json.dumps(value, separators=(",", ":")).encode(), "application/json")
 
 
 def _refuse(access: Access) -> Response:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
 from http import HTTPStatus
+
+from ... import standard_json
 
 LONGEST_REASON = 40
 
@@ -69,7 +70,7 @@ def rejection_reason(content_type: str, body: bytes) -> str | None:
     if not content_type.startswith("application/problem+json"):
         return None
     try:
-        problem = json.loads(body)
+        problem = standard_json.loads(body)
     except (ValueError, RecursionError):
         return None
     reason = problem.get("reason") if isinstance(problem, dict) else None

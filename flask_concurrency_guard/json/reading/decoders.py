@@ -12,7 +12,7 @@ from typing import Any
 from typing import NoReturn
 from typing import TypeAlias
 
-from .. import standard_library as library
+from ... import standard_json as library
 from .. import survey
 from ..errors import InvalidJSONError
 from . import faults

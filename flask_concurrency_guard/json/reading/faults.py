@@ -11,7 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING
 
-from .. import standard_library as library
+from ... import standard_json as library
 from ..errors import InvalidJSONError
 
 if TYPE_CHECKING:

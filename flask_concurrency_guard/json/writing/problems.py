@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 from typing import TypeAlias
 
+from ...standard_json import string_encoder
 from ..errors import JSONTypeError
 from ..errors import JSONValueError
-from ..standard_library import string_encoder
 
 if TYPE_CHECKING:
     from typing import NoReturn

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import NoReturn
 
-from .. import standard_library as library
+from ... import standard_json as library
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,6 +15,7 @@ import types
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
+from typing import Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,6 +102,30 @@ else:
     SharedEncoder = _shared("encoder", "JSONEncoder", Encoder)
     SharedDecoder = _shared("decoder", "JSONDecoder", Decoder)
     SharedDecodeError = _shared("decoder", "JSONDecodeError", DecodeError)
+
+
+def dumps(value: object, **options: Any) -> str:
+    """Return `value` as JSON, for what the package itself writes.
+
+    :param options: those of `json.JSONEncoder`.
+    """
+    return Encoder(**options).encode(value)
+
+
+def loads(text: str | bytes) -> Any:
+    """Return what JSON in UTF-8 says, for what the package itself reads.
+
+    :raises ValueError: it isn't JSON.
+    """
+    document = text if isinstance(text, str) else text.decode()
+    try:
+        return Decoder().decode(document)
+    except ValueError:
+        raise
+    except RecursionError:
+        raise ValueError("It is nested too deeply.") from None
+    except Exception:  # Whatever comes of a `JSONDecodeError` that was patched.
+        raise (find_error(document) or ValueError("It can't be read.")) from None
 
 
 # The parts that an encoder is made of. That in C is `None` where Python has none.
