@@ -108,5 +108,5 @@ def _limit(state: AppState, limit: AppLimit) -> dict[str, Any]:
         if name != "limit" and getattr(limit.settings, name) != getattr(state.settings, name)
     }
     in_config = limit.limiter.name in state.settings.limits
-    shown: dict[str, Any] = plain({k: v for k, v in (found | own).items() if v != ()})
+    shown: dict[str, Any] = plain({k: v for k, v in (found | own).items() if v not in ((), {})})
     return shown | {"source": "LIMITS" if in_config else "code"}

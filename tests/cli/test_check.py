@@ -571,6 +571,15 @@ def test_headers_that_tell_the_load() -> None:
     )
 
 
+def test_headers_that_tell_nothing_of_the_workers() -> None:
+    app, _ = make_app(headers={"decision": "X-Concurrency-Guard"})
+
+    assert finding(app, "headers") == (
+        "ok",
+        "The tags that are in the responses tell strangers nothing of the workers.",
+    )
+
+
 def test_provider_that_was_set_later() -> None:
     app, _ = make_app()
     app.json = flask_json.provider.DefaultJSONProvider(app)
