@@ -25,6 +25,7 @@ THOROUGH = (
     "core/test_host_model",
     "core/test_line",
     "json/test_json_mutation",
+    "json/test_json_patches",
     "json/test_json_reading_fuzz",
     "logs/test_",
     "observe/test_tracing",
