@@ -45,10 +45,10 @@ def upstream() -> Iterator[Server]:
 def ask_and_read(server: Server, log: Path, time_is: TimeIs = TimeIs.END) -> tuple[Report, int]:
     """Return the report on a few requests, and which process has served them."""
     answers = [server.ask("/ping") for _ in range(REQUESTS)]
-    wait_until(lambda: log.read_text().count("/ping ") >= REQUESTS, "the access log")
     # Without the requests that have waited for the server.
-    only = [line for line in log.read_text().splitlines() if "/ping " in line]
-    log.write_text("\n".join(line for line in only if "/exempt" not in line))
+    wait_until(lambda: log.read_text().count(" /ping ") >= REQUESTS, "the access log")
+    only = [line for line in log.read_text().splitlines() if " /ping " in line]
+    log.write_text("\n".join(only))
     return report_of(str(log), time_is=time_is), int(answers[0].json["process"])
 
 
