@@ -103,6 +103,8 @@ def test_the_limit_holds_whatever_becomes_of_workers(
     else:
         valkey: Valkey = request.getfixturevalue("valkey")
         settings |= {"store_url": valkey.url, "store_timeout": 0.1, "lease_time": LEASE_TIME}
+        # With so many processes, even a server that is well may be late. The limit holds anyhow.
+        settings["on_store_error"] = "closed"
         store = lambda: valkey.store(str(settings["name"]), limit)  # noqa: E731
     with ExitStack() as stack:
         servers = [
@@ -133,4 +135,10 @@ def test_the_limit_holds_whatever_becomes_of_workers(
         for lease in leases:
             assert isinstance(lease, Lease)
             lease.release()
-        assert not any("can't be used" in server.log for server in servers)
+        complaints = [
+            line
+            for server in servers
+            for line in server.log.splitlines()
+            if "can't be used" in line and "Timeout" not in line
+        ]
+        assert complaints == []
