@@ -7,6 +7,9 @@
 
 VENV = .venv
 ARGS =
+# So many files of tests at once: most of them wait for a server. 0 for none beside another, which
+# --pdb needs.
+JOBS = 2
 # What `make versions` runs on: a Python, or a Python and the oldest Flask that is supported.
 VERSIONS = 3.11 3.12 3.13
 OLDEST = 3.11-flask-3.0
@@ -18,9 +21,12 @@ STAMPS = $(VENV)/stamps
 DECLARED = setup.cfg pyproject.toml
 # What is compiled where there is a compiler, into the tree, by Python's version and platform.
 COMPILED = setup.py $(wildcard flask_concurrency_guard/json/*.c)
-# Twice: errors only, no notes on how this machine's pip is configured.
-QUIETLY = -m pip install --quiet --quiet
-INSTALL = $(BIN)/python $(QUIETLY)
+# Twice: errors only, no notes on how this machine's pip is configured. Not compiled: most of what
+# is installed is never imported, and what is compiles itself then.
+QUIETLY = install --quiet --quiet --no-compile
+INSTALL = $(BIN)/python -m pip $(QUIETLY)
+# Into the environment of another Python, which then needs no pip of its own.
+INSTALL_FOR = $(BIN)/python -m pip --python
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
@@ -68,7 +74,7 @@ demo: $(STAMPS)/package $(STAMPS)/group-demo ## a real server under load, withou
 	@$(BIN)/python examples/demo.py $(ARGS)
 
 test: $(STAMPS)/package $(STAMPS)/group-tests ## all tests, real servers included
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 coverage: $(STAMPS)/package $(STAMPS)/group-tests $(STAMPS)/group-coverage ## all tests, and which lines they reach
 	@$(BIN)/python -m coverage erase
@@ -119,9 +125,8 @@ package: $(STAMPS)/group-package ## sdist and wheel, and the tests against the i
 	@set -e; scratch=`mktemp -d`; trap 'rm -rf "$$scratch"' EXIT; trap 'exit 1' INT TERM; \
 	unset PYTHONPATH; \
 	echo "-- installing the wheel into a clean environment"; \
-	$(BIN)/python -m venv "$$scratch/venv"; python="$$scratch/venv/bin/python"; \
-	"$$python" $(QUIETLY) --upgrade pip; \
-	"$$python" $(QUIETLY) dist/*.whl --group tests; \
+	$(BIN)/python -m venv --without-pip "$$scratch/venv"; python="$$scratch/venv/bin/python"; \
+	$(INSTALL_FOR) "$$python" $(QUIETLY) dist/*.whl --group tests; \
 	mkdir "$$scratch/project"; tar -xzf dist/*.tar.gz -C "$$scratch/project" --strip-components 1; \
 	git ls-files 2>/dev/null | while read -r file; do \
 	    [ ! -e "$$file" ] || [ -e "$$scratch/project/$$file" ] || echo "$$file"; \
@@ -140,7 +145,8 @@ versions: versions-ready ## the quick tests on each Python, and on the oldest Fl
 	@printf '%s\n' $(VERSIONS) $(OLDEST) | xargs -P 2 -I{} sh -c \
 	    'shown=`$(MAKE) --no-print-directory version-{} 2>&1`; failed=$$?; echo "$$shown"; exit $$failed'
 
-.PHONY: versions-ready $(VERSIONS:%=version-%) version-$(OLDEST)
+.PHONY: ready versions-ready $(VERSIONS:%=version-%) version-$(OLDEST)
+ready: $(STAMPS)/package $(STAMPS)/group-tests $(STAMPS)/group-package versions-ready
 versions-ready: $(VERSIONS:%=$(VENV)/versions/%/stamp) $(VENV)/versions/$(OLDEST)/stamp
 
 $(VERSIONS:%=version-%) version-$(OLDEST): version-%: $(VENV)/versions/%/stamp
@@ -157,9 +163,8 @@ $(VENV)/versions/%/stamp: $(DECLARED) $(COMPILED) | $(STAMPS)/base
 	find_python $$version python$$version python3 $(PYENV)/$$version*/bin/python; \
 	if [ -n "$$python" ]; then \
 	    echo "-- setting up $*"; \
-	    "$$python" -m venv --clear $(@D) && \
-	    $(@D)/bin/python $(QUIETLY) --upgrade pip && \
-	    $(@D)/bin/python $(QUIETLY) -e . --group tests \
+	    "$$python" -m venv --clear --without-pip $(@D) && \
+	    $(INSTALL_FOR) $(@D)/bin/python $(QUIETLY) -e . --group tests \
 	        $(if $(filter $(OLDEST),$*),'flask==3.0.*' 'werkzeug==3.0.*') && \
 	    touch $@; \
 	fi

@@ -260,12 +260,8 @@ class Server:
         return answers[-1]
 
     def stop(self) -> None:
-        """End the server and all that it started."""
+        """End the server and all that it started, at once: some take seconds to end themselves."""
         group = self.process.pid
-        with suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                self.process.wait(2)
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)
         self.process.wait(PATIENCE)

@@ -111,6 +111,7 @@ def test_a_killed_worker_gives_its_places_back(
         lost = victim["in_flight"]
         wait_until(lambda: gate.waiting == 6 - lost, "the dead one's have left the gate")
         server.pings_until(lambda answer: answer.status == 200, "a place is free")
+        wait_until(lambda: server.state()["host"]["in_flight"] == 6 - lost, "the ping is over")
         again = [server.send(f"GET /hold?gate={gate.address} HTTP/1.1") for _ in range(lost)]
         gate.wait_for(6)
         requests = "request" if lost == 1 else "requests"
