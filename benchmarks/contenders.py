@@ -185,6 +185,32 @@ def limited_by_view() -> Flask:
     return guarded_hello(CONCURRENCY_GUARD_LIMITS={"named": named})
 
 
+def ranked_hello() -> Flask:
+    """Return Flask's hello world with the guard, and a header that says how important it is."""
+    return guarded_hello(CONCURRENCY_GUARD_PRIORITY="header:X-Priority")
+
+
+def shared_hello() -> Flask:
+    """Return Flask's hello world with the guard, and shares of the limit, by a header."""
+    return guarded_hello(
+        CONCURRENCY_GUARD_PARTITIONS={"live": 0.7, "batch": 0.3},
+        CONCURRENCY_GUARD_PARTITION="header:X-Kind",
+    )
+
+
+def costly_hello() -> Flask:
+    """Return Flask's hello world with the guard, and a view that costs two places."""
+    app = hello("costly")
+    guard = ConcurrencyGuard(app)
+    app.view_functions["say_hello"] = guard.cost(2)(app.view_functions["say_hello"])
+    return app
+
+
+def hello_for_each() -> Flask:
+    """Return Flask's hello world with the guard, and how many each client may have in flight."""
+    return guarded_hello(CONCURRENCY_GUARD_KEY="remote_addr", CONCURRENCY_GUARD_PER_KEY=8)
+
+
 def full_hello() -> Flask:
     """Return Flask's hello world with a guard that rejects everything."""
     app = guarded_hello(CONCURRENCY_GUARD_MAX_QUEUE=0)

@@ -16,18 +16,22 @@ from contenders import ENVIRON_WITH_FILE_WRAPPER
 from contenders import PLENTY
 from contenders import SemaphoreMiddleware
 from contenders import bare
+from contenders import costly_hello
 from contenders import environ_with_connection
 from contenders import full
 from contenders import full_hello
 from contenders import guarded
 from contenders import guarded_hello
 from contenders import hello
+from contenders import hello_for_each
 from contenders import limited_by_path
 from contenders import limited_by_view
 from contenders import limited_hello
 from contenders import log_to_nowhere
 from contenders import measured_hello
+from contenders import ranked_hello
 from contenders import semaphore_hello
+from contenders import shared_hello
 from timing import Contention
 from timing import Times
 from timing import contend
@@ -92,6 +96,10 @@ def single_thread(rounds: int) -> Times:
         "other path": limited_by_path("/reports/*"),
         "path": limited_by_path("/"),
         "view": limited_by_view(),
+        "each client": hello_for_each(),
+        "priorities": ranked_hello(),
+        "shares": shared_hello(),
+        "costs": costly_hello(),
         "status": guarded_hello(CONCURRENCY_GUARD_STATUS=True),
         "flask rejection": full_hello(),
         "limiter": limited_hello("1000000000/day"),
@@ -123,6 +131,10 @@ def rows(times: Times) -> list[Row]:
         slowing(times, "+ guard, another path has a limit", "other path"),
         slowing(times, "+ guard, and a limit by path", "path"),
         slowing(times, "+ guard, and a limit on the view", "view"),
+        slowing(times, "+ guard, and a limit for each client", "each client"),
+        slowing(times, "+ guard, and priorities by a header", "priorities"),
+        slowing(times, "+ guard, and shares by a header", "shares"),
+        slowing(times, "+ guard, and a view that costs two places", "costs"),
         slowing(times, "+ guard, and its status is told", "status"),
         slowing(times, "+ Flask-Limiter", "limiter"),
         Row("rejected by Flask-Limiter", times.of("limiter rejection")),

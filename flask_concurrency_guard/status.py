@@ -90,6 +90,7 @@ def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
         "admitted": snapshot.admitted,
         "rejected": {reason: count for reason, count in snapshot.rejected.items() if count},
         "peak": snapshot.peak,
+        "partitions": {name: asdict(part) for name, part in snapshot.partitions.items()},
         "changes": [
             {**asdict(change), "time": round(change.time + ago, 3)} for change in snapshot.changes
         ],

@@ -88,14 +88,14 @@ class Process(Generic[AnyStore]):
         self.store.leave(self.in_flight, queued)
 
 
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Look until `condition` holds; it must not take more than ten seconds."""
+def wait_until(condition: Callable[[], bool], patience: float = 10.0) -> None:
+    """Look until `condition` holds; it must not take more than so many seconds."""
     given_up = threading.Event()
-    timer = threading.Timer(10, given_up.set)
+    timer = threading.Timer(patience, given_up.set)
     timer.start()
     try:
         while not condition():
-            assert not given_up.is_set(), "waited for ten seconds"
+            assert not given_up.is_set(), f"waited for {patience} s"
             given_up.wait(0.0005)
     finally:
         timer.cancel()

@@ -103,6 +103,11 @@ def _more(limit: Limit) -> list[str]:
     if reasons:
         more.append(f"rejected: {', '.join(reasons)}")
     lines = [f"  {_cut('; '.join(more), COLUMNS - 2)}"] if more else []
+    if limit.partitions:
+        shares = [
+            f"{name} {part.in_flight}/{part.guaranteed}" for name, part in limit.partitions.items()
+        ]
+        lines.append(_cut(f"  in flight of guaranteed: {', '.join(shares)}", COLUMNS))
     if limit.changes:
         newest = limit.changes[0]
         told = f"  last change: {newest.before} -> {newest.after}, {newest.reason}"

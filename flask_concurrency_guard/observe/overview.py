@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..core.decisions import Partition
 from .history import KEPT
 from .history import STEP
 from .history import Sample
@@ -52,6 +53,7 @@ class Limit:
     """The most that one worker ever had in flight at once."""
     workers: int
     """How many workers there are that have it."""
+    partitions: Mapping[str, Partition]
     changes: tuple[Change, ...]
     """The last ones, of all workers; the newest first."""
 
@@ -115,8 +117,20 @@ def _together(limits: Sequence[WorkerLimit]) -> Limit:
         rejected=dict(rejected),
         peak=max(limit.peak for limit in limits),
         workers=len(limits),
+        partitions=_all_partitions(limits),
         changes=tuple(_last_changes(limits)),
     )
+
+
+def _all_partitions(limits: Iterable[WorkerLimit]) -> dict[str, Partition]:
+    found: dict[str, Partition] = {}
+    for limit in limits:
+        for name, part in limit.partitions.items():
+            so_far = found.get(name, Partition(0, 0))
+            found[name] = Partition(
+                so_far.guaranteed + part.guaranteed, so_far.in_flight + part.in_flight
+            )
+    return found
 
 
 def _last_changes(limits: Iterable[WorkerLimit]) -> list[Change]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from .. import standard_json
+from ..core.decisions import Partition
 from .history import Sample
 from .history import decode
 from .postings import read_postings
@@ -52,6 +53,7 @@ class WorkerLimit:
     admitted: int
     rejected: Mapping[str, int]
     peak: int
+    partitions: Mapping[str, Partition]
     changes: tuple[Change, ...]
 
 
@@ -137,10 +139,7 @@ def _worker(told: dict[str, Any], is_alive: bool, now: float) -> Worker:
     # A second ago most of them were younger by a second; but most of them have ended since then.
     since = silence if is_alive and silence >= SILENT else 0.0
     serving = [Serving(**{**one, "limits": tuple(one["limits"])}) for one in told.pop("serving")]
-    limits = [
-        WorkerLimit(**{**limit, "changes": tuple(Change(**change) for change in limit["changes"])})
-        for limit in told.pop("limits")
-    ]
+    limits = [_limit(limit) for limit in told.pop("limits")]
     if not limits:
         raise ValueError
     return Worker(
@@ -150,3 +149,9 @@ def _worker(told: dict[str, Any], is_alive: bool, now: float) -> Worker:
         history=tuple(decode(told.pop("history"))),
         **told,
     )
+
+
+def _limit(told: dict[str, Any]) -> WorkerLimit:
+    partitions = {name: Partition(**part) for name, part in told.pop("partitions").items()}
+    changes = tuple(Change(**change) for change in told.pop("changes"))
+    return WorkerLimit(partitions=partitions, changes=changes, **told)

@@ -27,6 +27,7 @@ from flask_concurrency_guard.cli.status import status
 from flask_concurrency_guard.cli.status_text import COLUMNS
 from flask_concurrency_guard.cli.status_text import duration
 from flask_concurrency_guard.cli.status_text import render
+from flask_concurrency_guard.core.decisions import Partition
 from flask_concurrency_guard.observe.history import Sample
 from flask_concurrency_guard.observe.history import bucket
 from flask_concurrency_guard.observe.history import step_at
@@ -50,6 +51,7 @@ def limit(name: str = "default", **changed: Any) -> WorkerLimit:
         "all_in_flight": None,
         "queued": 2,
         "max_queue": 8,
+        "partitions": {},
         "admitted": 1000,
         "rejected": {"queue_full": 1200, "queue_timeout": 34},
         "peak": 8,
@@ -141,6 +143,11 @@ def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:
 def test_a_limit_of_the_host_is_not_added_up() -> None:
     shared = limit(scope="host", all_in_flight=5, in_flight=2, limit=6)
     assert " 5/6 " in text(worker(1, limits=(shared,)), worker(2, limits=(shared,)))
+
+
+def test_who_uses_how_much_of_its_share_is_told() -> None:
+    shared = limit(partitions={"live": Partition(6, 7), "batch": Partition(2, 0)})
+    assert "\n  in flight of guaranteed: live 7/6, batch 0/2\n" in text(worker(limits=(shared,)))
 
 
 def test_full_is_only_what_is_full() -> None:

@@ -24,6 +24,8 @@ pytestmark = pytest.mark.servers
 
 WORKER = Path(__file__).resolve().parent.parent / "share_worker.py"
 SECONDS = float(os.environ.get("SHARE_CHURN_SECONDS", "3"))
+TO_START = 60.0
+"""How many seconds a process may take to start: those that run leave it little of the processor."""
 
 
 class Worker:
@@ -141,8 +143,8 @@ def test_the_limit_holds_whatever_is_killed_when(
     """By an account that doesn't ask the limiter. Set SHARE_CHURN_SECONDS for a longer run."""
     served = make_account(tmp_path)
     workers = [start(limit, "churn", str(threads)) for _ in range(4)]
-    for worker in workers:  # They start one after the other, where the machine is busy.
-        wait_until(lambda: served[worker.number] > 0)  # noqa: B023
+    for worker in workers:
+        wait_until(lambda: served[worker.number] > 0, TO_START)  # noqa: B023
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         at = random.randrange(len(workers))
@@ -152,7 +154,8 @@ def test_the_limit_holds_whatever_is_killed_when(
                 time.sleep(random.random() * 0.1)
         else:
             workers[at].end()
-            workers[at] = start(limit, "churn", str(threads))
+            workers[at] = new = start(limit, "churn", str(threads))
+            wait_until(lambda: served[new.number] > 0, TO_START)  # noqa: B023
         before = list(served)
         # Whatever has happened, all go on.
         wait_until(lambda: all(served[w.number] > before[w.number] for w in workers))  # noqa: B023

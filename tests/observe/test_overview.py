@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from flask_concurrency_guard.core.decisions import Partition
 from flask_concurrency_guard.observe.history import KEPT
 from flask_concurrency_guard.observe.history import STEP
 from flask_concurrency_guard.observe.history import Sample
@@ -32,6 +33,7 @@ def limit(**changed: Any) -> WorkerLimit:
         "all_in_flight": None,
         "queued": 1,
         "max_queue": 8,
+        "partitions": {},
         "admitted": 10,
         "rejected": {"limit": 2},
         "peak": 5,
@@ -70,6 +72,13 @@ def test_what_each_process_has_for_itself_is_added_up() -> None:
     assert (own.limit, own.in_flight, own.queued, own.max_queue) == (12, 7, 2, 16)
     assert (own.admitted, own.peak, own.workers) == (20, 9, 2)
     assert own.rejected == {"limit": 3, "queue_full": 5}
+
+
+def test_partitions_of_all_workers_are_added_up() -> None:
+    one = limit(partitions={"live": Partition(6, 1), "batch": Partition(2, 0)})
+    other = limit(partitions={"live": Partition(6, 7)})
+    (own,) = all_limits([worker(limits=(one,)), worker(limits=(other,))])
+    assert own.partitions == {"live": Partition(12, 8), "batch": Partition(2, 0)}
 
 
 def test_what_the_host_shares_is_as_the_newest_tells() -> None:

@@ -61,6 +61,7 @@ class Told:
             "all_in_flight": None,
             "queued": 0,
             "max_queue": 0,
+            "partitions": {},
             "admitted": snapshot.admitted,
             "rejected": dict(snapshot.rejected),
             "peak": snapshot.peak,

@@ -26,7 +26,7 @@ from typing import Any
 HOST = "127.0.0.1"
 TESTS = Path(__file__).resolve().parent.parent
 THREADS = 8
-PATIENCE = 20.0
+PATIENCE = 60.0
 """How long, in seconds, anything may take that must happen. Only a failing test waits for it."""
 
 

@@ -32,7 +32,7 @@ QUIET = (
 class Shop:
     """An app that is served, and whose requests wait until the test lets them go."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **config: object) -> None:
         self.app = Flask("shop")
         self.app.config.update(
             CONCURRENCY_GUARD_LIMIT=2,
@@ -41,6 +41,7 @@ class Shop:
             CONCURRENCY_GUARD_NAME="shop",
             CONCURRENCY_GUARD_STATUS_PATH="/_guard",
             CONCURRENCY_GUARD_STATUS_TOKEN=TOKEN,
+            **config,
         )
         self.guard = ConcurrencyGuard(self.app)
         self.gate = threading.Event()
@@ -72,8 +73,14 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
-    shop = Shop(tmp_path)
+def config() -> dict[str, object]:
+    """What a test sets besides."""
+    return {}
+
+
+@pytest.fixture
+def shop(tmp_path: Path, config: dict[str, object]) -> Iterator[Shop]:
+    shop = Shop(tmp_path, **config)
     yield shop
     shop.gate.set()
     shop.stop()

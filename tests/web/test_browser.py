@@ -84,6 +84,26 @@ def test_what_was_served_and_rejected_shows_in_figures_charts_and_table(
     assert visit.wrong == []
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {
+            "CONCURRENCY_GUARD_PARTITIONS": {
+                "live": {"share": 0.5, "match": "/wait/live*"},
+                "batch": {"share": 0.5, "match": "/wait/batch*"},
+            }
+        }
+    ],
+)
+def test_who_uses_how_much_of_its_share_is_shown(visit: Any, shop: Any) -> None:
+    page = open_page(visit, shop)
+    shares = page.locator(".limits .shares")
+    expect(shares).to_have_text("In flight, of what is guaranteed: live 0 of 1, batch 0 of 1")
+    with waiting(shop, "/wait/live1", "/wait/live2"):
+        expect(shares).to_have_text("In flight, of what is guaranteed: live 2 of 1, batch 0 of 1")
+    assert visit.wrong == []
+
+
 def test_before_anybody_tells_it_says_so(visit: Any, shop: Any) -> None:
     publisher = shop.app.extensions["concurrency_guard"].status.publisher
     publisher._thread = threading.current_thread()  # As if it had not begun yet.

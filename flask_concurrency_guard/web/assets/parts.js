@@ -84,7 +84,7 @@ function createLimit() {
   head.append(make("h3"), make("span", "tags"));
   const bars = make("div", "limit-bars");
   bars.append(measure("flight"), measure("queue"), make("p", "rejected"));
-  made.append(head, bars, make("p", "small"));
+  made.append(head, bars, make("p", "small shares"), make("p", "small change"));
   return made;
 }
 
@@ -111,7 +111,12 @@ function updateLimit(made, limit) {
   const why = reasons.map(([reason, times]) => `${readable(reason)}\u00a0${count(times)}`).join(", ");
   made.querySelector(".rejected").replaceChildren(total, told, ...(why ? [make("br"), why] : []));
   const change = limit.changes[0];
-  const last = made.lastChild;
+  const shares = made.querySelector(".shares"), last = made.querySelector(".change");
+  const parts = Object.entries(limit.partitions).map(
+    ([name, part]) => `${name} ${count(part.in_flight)} of ${count(part.guaranteed)}`,
+  );
+  shares.hidden = !parts.length;
+  put(shares, `In flight, of what is guaranteed: ${parts.join(", ")}`);
   last.hidden = !change;
   if (change) put(last, `Changed at ${clock(change.time)} from ${change.before} to ${change.after}: ${change.reason}`);
 }
