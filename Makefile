@@ -65,7 +65,7 @@ endif
 
 # Two targets at once would install into one .venv at once.
 .NOTPARALLEL:
-.PHONY: help demo test coverage lint types docs settings bench bench-overload conformance package versions clean
+.PHONY: help demo test coverage lint types docs settings pictures bench bench-overload conformance package versions clean
 
 help: ## this list (the default)
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -138,6 +138,9 @@ package: $(STAMPS)/group-package ## sdist and wheel, and the tests against the i
 	"$$python" -P -c "import flask_concurrency_guard as it, sys; \
 	    sys.exit(0 if it.__file__.startswith(sys.prefix) else 'not the wheel: ' + it.__file__)"; \
 	"$$python" -P -m pytest $(ARGS)
+
+pictures: $(STAMPS)/package $(STAMPS)/group-tests ## of what the commands print, for the pages
+	@$(BIN)/python docs/take_pictures.py
 
 # Not the real servers: they take long and depend on the servers' versions more than on these. Two
 # at a time, since they hardly wait for anything but the processor; they are set up one by one.

@@ -200,7 +200,8 @@ class Publisher:
                 "what": self._describe(environ),
                 "seconds": round(max(0.0, now - started), 3),
                 "thread_id": environ.get(_THREAD_ID),
-                "limits": [lease.limiter.name for lease in leases],
+                # Once, where each client has its part of a limit, which is a lease of its own.
+                "limits": list(dict.fromkeys(lease.limiter.name for lease in leases)),
             }
             for environ, started, leases in served
         ]

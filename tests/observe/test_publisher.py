@@ -399,7 +399,8 @@ def telling() -> set[threading.Thread]:
 
 
 def test_it_is_a_setting(tmp_path: Path) -> None:
-    app = make(tmp_path, limits={"reports": {"limit": 2, "match": "/reports/*"}})
+    reports = {"limit": 2, "match": "/reports/*", "key": "remote_addr", "per_key": 1}
+    app = make(tmp_path, limits={"reports": reports})
     before = telling()
     with hold(app, "/reports/march"):
         wait_until(lambda: bool(read_workers(tmp_path, "shop")) and bool(alone(tmp_path)))
