@@ -49,6 +49,41 @@ _SAMPLE = 16  # One of about so many is measured as long as there is room, and t
 class Admission:
     """The state of a limiter. See `Limiter` for the parameters."""
 
+    # They are more than fit into a dictionary whose keys CPython shares among instances, and each
+    # request looks up most of them.
+    __slots__ = (
+        "__weakref__",
+        "_admitted",
+        "_beyond",
+        "_ceiling",
+        "_clock",
+        "_enter",
+        "_epoch",
+        "_is_plain",
+        "_line",
+        "_line_settings",
+        "_make_line",
+        "_max_queue",
+        "_peak",
+        "_places",
+        "_rejected",
+        "_retry_after",
+        "_shares",
+        "claim_of",
+        "in_flight",
+        "least_queue",
+        "limit",
+        "max_wait",
+        "mean_held",
+        "mode",
+        "name",
+        "on_full",
+        "on_queued",
+        "on_release",
+        "on_turn",
+        "tuner",
+    )
+
     def __init__(
         self,
         limit: int | Tuner,
@@ -71,6 +106,13 @@ class Admission:
         """How many places there are. Change it with `set_limit`."""
         self.mode = Mode(mode)
         """What is done with the decisions. Change it with `set_mode`."""
+        self.on_queued: Callable[[Lease], object] | None = None
+        """Called with a lease that begins to wait in the line."""
+        self.on_turn: Callable[[Lease], Reason | None] | None = None
+        """Called with a lease that was given a place after a wait. Returns why not to admit it
+        after all, if so; the place then goes to the next in line."""
+        self.on_full: Callable[[], object] | None = None
+        """Called when the limit is reached, before that is held against a request."""
         self.on_release: Callable[[Lease], object] | None = None
         """Called with each lease after it was given back. May be changed while serving."""
         self.least_queue = 0
@@ -78,6 +120,7 @@ class Admission:
         self.claim_of: Callable[[Any], Claim] | None = None
         """Returns of what a lease is for what it claims; None where all ask for the same. See
         `tell_apart`."""
+        self._ceiling: int | None = None
         self._max_queue = max_queue
         self._retry_after = retry_after
         self._clock = clock
@@ -285,7 +328,10 @@ class Admission:
             self._line.service_time = self.mean_held
             if self.tuner is not None:
                 self._learn(self.tuner, lease, now)
-        self._leave(lease)
+        if self._is_plain and self._enter is None and not lease._beyond:
+            self.in_flight -= 1  # The way of nearly all: `_leave`, written out.
+        else:
+            self._leave(lease)
         if self._line:
             if lease._beyond and lease in self._line:
                 self._line.remove(lease)

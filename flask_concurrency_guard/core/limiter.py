@@ -54,17 +54,7 @@ class Limiter(Admission):
     :param clock: a monotonic clock, in seconds.
     """
 
-    on_queued: Callable[[Lease], object] | None = None
-    """Called with a lease that begins to wait in the line."""
-
-    on_turn: Callable[[Lease], Reason | None] | None = None
-    """Called with a lease that was given a place after a wait. Returns why not to admit it after
-    all, if so; the place then goes to the next in line."""
-
-    on_full: Callable[[], object] | None = None
-    """Called when the limit is reached, before that is held against a request."""
-
-    _ceiling: int | None = None
+    __slots__ = ("_abandoned", "_lock")
 
     def _start(self) -> None:
         # Looked up when called: gevent and eventlet replace `threading.Lock`.

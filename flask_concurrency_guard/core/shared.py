@@ -36,6 +36,8 @@ class SharedLimiter(Limiter):
     :param settings: those of `Limiter`, but for the limit.
     """
 
+    __slots__ = ("_configured_mode", "_followed", "_store", "_watcher")
+
     def __init__(self, store: Store, tuner: HostTuner | None = None, **settings: Any) -> None:
         self._store = store
         self._followed: Mode | None = None

@@ -144,11 +144,7 @@ class GuardMiddleware:
             lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Rejection):
             return self._reject(lease, age, environ, start_response)
-        try:
-            return self._admit(lease, age, environ, start_response)
-        except BaseException:
-            lease.release()
-            raise
+        return self._serve(lease, ADMITTED, age, environ, start_response)
 
     def add(self, limiter: Limiter) -> None:
         """Serve a limiter that `match` may return as well."""
@@ -198,63 +194,58 @@ class GuardMiddleware:
             logger.exception("The guard could not look around at the first request; going on.")
         self.on_first = None
 
-    def _admit(
+    def _pass(
+        self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """Let an exempt request through. It has a lease only if somebody wants to hear of it."""
+        limiter = self.limiter
+        if self._exempt:
+            return self._serve(self._exempt.acquire(environ), EXEMPT, age, environ, start_response)
+        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age, EXEMPT)
+        return serve_unleased(self.app, environ, tagged(start_response, tags))
+
+    def _serve(
         self,
         lease: Lease,
+        decided: str,
         age: float | None,
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> Iterable[bytes]:
-        queue_time, decided = lease.queue_time, ADMITTED
-        if lease.companions or lease.rejection is not None:
-            queue_time, decided = self.reporter.look_at_all(lease, age or 0.0)
-        limiter = self.limiter
-        tags = self._tagger.tag(environ, lease.in_flight, limiter.limit, queue_time, age, decided)
-        if (
-            self._observers
-            or limiter.mode is _SHADOW
-            or decided is not ADMITTED
-            or request_admitted.receivers
-            or request_released.receivers
-        ):
-            self.reporter.admitted(environ, lease, decided)
-        watched = None
-        if limiter.tuner is not None or lease.companions:
-            watched, lease.age = lease, age or 0.0
-        return self._serve(lease, environ, tagged(start_response, tags, watched))
-
-    def _pass(
-        self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        """Let an exempt request through, without a lease."""
-        limiter = self.limiter
-        tags = self._tagger.tag(environ, limiter.in_flight, limiter.limit, 0.0, age, EXEMPT)
-        start_response = tagged(start_response, tags)
-        if not self._exempt:
-            return serve_unleased(self.app, environ, start_response)
-        lease = self._exempt.acquire(environ)
-        try:
-            return self._serve(lease, environ, start_response)
-        except BaseException:
-            lease.release()
-            raise
-
-    def _serve(
-        self, lease: Lease, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
         """Call the app, and return its body so that the end of that gives `lease` back."""
-        wrapper = environ.get("wsgi.file_wrapper")
-        if wrapper is not None:
-            self._file_wrappers.guard(environ, wrapper, lease)
-        if self._observers:
-            start_response = noted(start_response, environ)
-        token = current_environ.set(environ)
+        limiter, queue_time, token = self.limiter, lease.queue_time, None
         try:
+            if lease.companions or lease.rejection is not None:
+                queue_time, decided = self.reporter.look_at_all(lease, age or 0.0)
+            tags = self._tagger.tag(
+                environ, lease.in_flight, limiter.limit, queue_time, age, decided
+            )
+            if (
+                self._observers
+                or limiter.mode is _SHADOW
+                or decided is not ADMITTED
+                or request_admitted.receivers
+                or request_released.receivers
+            ):
+                teller = self._exempt if decided is EXEMPT else self.reporter
+                teller.admitted(environ, lease, decided)
+            watched = None
+            if limiter.tuner is not None or lease.companions:
+                watched, lease.age = lease, age or 0.0
+            start_response = tagged(start_response, tags, watched)
+            wrapper = environ.get("wsgi.file_wrapper")
+            if wrapper is not None:
+                self._file_wrappers.guard(environ, wrapper, lease)
+            if self._observers:
+                start_response = noted(start_response, environ)
+            token = current_environ.set(environ)
             body = self.app(environ, start_response)
             if wrapper is None or not holds_lease(body, environ):
                 return guard_body(body, lease, token)
         except BaseException:
-            leave(token)
+            if token is not None:
+                leave(token)
+            lease.release()
             raise
         leave(token)
         return body

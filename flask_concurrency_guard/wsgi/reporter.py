@@ -201,15 +201,18 @@ class Exempt:
         return bool(self._observers)
 
     def acquire(self, environ: WSGIEnvironment) -> Lease:
-        """Return a lease, and tell of it."""
+        """Return a lease."""
         while self._abandoned:
             self._settle()
         lease = Lease(self, environ, 0, time.monotonic())
         lease.may_be_dropped = True
         lease.in_flight = self._limiter.in_flight
+        return lease
+
+    def admitted(self, environ: WSGIEnvironment, lease: Lease, decided: str) -> None:
+        """Tell of a request that has a lease."""
         for observer in self._observers:
             self._tell(observer.begin, environ, lease)
-        return lease
 
     def release(self, lease: Lease) -> bool:
         """Take `lease` back. Return whether this call did it."""
