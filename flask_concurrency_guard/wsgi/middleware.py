@@ -213,6 +213,7 @@ class GuardMiddleware:
         start_response: StartResponse,
     ) -> Iterable[bytes]:
         """Call the app, and return its body so that the end of that gives `lease` back."""
+        # In one piece, since each request comes this way, and each call of its own would be felt.
         limiter, queue_time, token = self.limiter, lease.queue_time, None
         try:
             if lease.companions or lease.rejection is not None:

@@ -221,3 +221,8 @@ def test_two_limiters_under_load_share_out_all_there_is(limiter: Make) -> None:
     assert served == [400, 400, 400]
     assert most[0] <= 3
     assert [one.snapshot().in_flight for one in limiters] == [0, 0, 0]
+
+
+def test_its_numbers_are_in_slots(limiter: Make) -> None:
+    """There are too many for a dictionary to be as quick: see `Admission`."""
+    assert not hasattr(limiter(1), "__dict__")
