@@ -14,6 +14,7 @@ from core_support import Clock
 from core_support import Waiter
 from core_support import lease_of
 from core_support import rejection_of
+from core_support import wait_until
 from valkey_server import new_name
 
 from flask_concurrency_guard.core.decisions import Mode
@@ -361,7 +362,8 @@ def test_a_lease_collected_while_its_own_thread_holds_the_lock_comes_back() -> N
         del lease  # Would wait for itself for ever, if it waited.
         assert limiter.in_flight == 1
     other = lease_of(limiter)
-    assert limiter.in_flight == 1
+    # At once; but where the limit is shared, the keeper of the places may be at it just now.
+    wait_until(lambda: limiter.in_flight == 1)
     other.release()
     assert limiter.in_flight == 0
 

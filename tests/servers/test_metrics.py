@@ -102,13 +102,18 @@ def test_two_workers_are_one_to_a_scrape(
 
 
 def test_what_a_killed_worker_had_in_flight_is_gone(gate: Gate, tmp_path: Path) -> None:
-    with two_workers(tmp_path / "m", limit=1, max_queue=0) as (server, _):
+    with two_workers(tmp_path / "m", limit=1, max_queue=0) as (server, pings):
+        scrape = wait_for(
+            server,
+            lambda s: s.requests("admitted") + s.requests("rejected", "limit") == pings,
+            "the pings",
+        )
+        before = scrape.requests("admitted")
         connections = [server.send(f"GET /hold?gate={gate.address} HTTP/1.1") for _ in range(2)]
         gate.wait_for(1)
         scrape = wait_for(
             server, lambda s: s("active_requests", limiter="default") >= 1, "it is in flight"
         )
-        before = scrape.requests("admitted")
         parent = server.process.pid
         for child in Path(f"/proc/{parent}/task/{parent}/children").read_text().split():
             os.kill(int(child), signal.SIGKILL)
