@@ -14,7 +14,10 @@ EXCESS = 0.1
 """From which share of overdue requests on it doesn't matter any more which ones are served."""
 
 LASTING = 20
-"""After how many intervals a queue that stands is too much, even if nobody is overdue."""
+"""After how many intervals a queue of the same length is too much, even if nobody is overdue."""
+
+SAME = 0.25
+"""By which share of what it was the least delay may change where the queue keeps its length."""
 
 STEP = 0.8
 """By what the bound is multiplied, or divided, from one interval to the next."""
@@ -37,8 +40,12 @@ class Controller(CoDel):
     times the interval. Where much more comes, the queue never gets empty, however short; so the
     bound goes down as long as many are overdue, and those who are served are served at once.
 
-    A queue that stands for long although nobody is overdue is shed as well. It may be one that
-    can't get longer, since the kernel drops whoever finds it full.
+    What a lower bound makes overdue at once doesn't count for the next one. Otherwise a queue that
+    was too long by chance, for once, would be sent away as a whole.
+
+    A queue that keeps its length is shed as well, although nobody is overdue: by chance it gets
+    longer and shorter. It may be one that can't get longer, since the kernel drops whoever finds it
+    full.
 
     What is long depends on the views, so an interval lasts for at least as long as a request
     takes, within reason; and so does the bound.
@@ -66,20 +73,28 @@ class Controller(CoDel):
         super().after_fork()
         self.interval = self._shortest_interval
         self.bound = 4 * self.interval
-        self._stood = 0
+        self._lowered = 0.0  # By how much the bound is lower than in the interval before.
+        self._length = 0.0  # The least delay when the queue began to keep its length,
+        self._kept = 0  # so many intervals ago.
 
     def _begin_interval(self, least: float) -> None:
         super()._begin_interval(least)
-        excess = self._overdue / (self._overdue + self._served)
+        expected = self._served * self._lowered / self.interval
+        excess = (self._overdue - expected) / (self._overdue + self._served)
         service_time = self._service_time()
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
         each = min(self.interval / self._served, service_time)
         self.interval = stretched(self._shortest_interval, service_time)
-        self._stood = self._stood + 1 if self.is_standing else 0
-        if self.is_standing and (excess > EXCESS or self._stood > LASTING):
-            self.bound *= STEP
+        if not self.is_standing or abs(least - self._length) > SAME * self._length:
+            self._length, self._kept = least, 0
+        self._kept += 1
+        bound = self.bound
+        if self.is_standing and (excess > EXCESS or self._kept > LASTING):
+            bound *= STEP
         elif excess <= EXCESS / 2:
-            self.bound /= STEP
+            bound /= STEP
         shortest = max(2 * self.target, FEW * each)
         longest = max(4 * self.interval, MANY * each)
-        self.bound = min(max(self.bound, shortest), longest)
+        bound = min(max(bound, shortest), longest)
+        self._lowered = max(self.bound - bound, 0.0)
+        self.bound = bound

@@ -88,6 +88,27 @@ def test_next_to_nobody_is_shed_at_four_fifths(shape: dict[str, float]) -> None:
     assert serve(0.8, **shape).shed_share < 0.02  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize(
+    ("load", "most"), [(0.95, 0.0), (0.98, 0.0015), (1.0, 0.008)], ids=["95 %", "98 %", "100 %"]
+)
+def test_a_queue_that_is_long_by_chance_is_let_be(load: float, most: float, seed: int) -> None:
+    assert serve(load, seed=seed).shed_share <= most
+
+
+def test_a_queue_that_was_too_long_once_is_not_sent_away_as_a_whole() -> None:
+    """All stood still for a moment, and before and after it as many came as are served."""
+    clock = Clock(1000.0)
+    controller = Controller(clock=clock, service_time=lambda: 0.005)
+    delay, between = 0.5, 0.005
+    for _ in range(500):
+        if controller.is_overdue(delay):
+            delay -= between  # The next one came so much later.
+        else:
+            clock.now += between
+    assert delay > 0.25
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("load", [1.2, 2.0, 5.0, 20.0])
 def test_all_threads_are_kept_busy_in_overload(shape: dict[str, float], load: float) -> None:
