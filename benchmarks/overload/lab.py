@@ -48,8 +48,6 @@ EMPTY_SECONDS = 2.0
 QUICK_EMPTY_SECONDS = 1.0
 EMPTY_TRIES = 3
 EMPTY_CLIENTS = 32
-WARM_UP_DEADLINES = 1.5
-"""Seconds before a run counts, per second of deadline: a queue must have had the time to grow."""
 
 NO_GUARD = Variant("none")
 
@@ -156,7 +154,7 @@ class Lab:
         The load goes on for one deadline after that: those who come last must not find the
         queue shorter than those before.
         """
-        warm_up = WARM_UP_DEADLINES * self.options.deadline
+        warm_up = self.options.warm_up
         if load is None:
             before, after = warm_up + CALM_SECONDS, AFTER_SECONDS + self.options.deadline
             phases = [(CALM, before), (STORM, STORM_SECONDS), (CALM, after)]
@@ -183,7 +181,7 @@ def set_up(options: Options) -> Lab:
 def expected_seconds(options: Options) -> float:
     """Return about how long it takes, if no run has to be repeated."""
     start = LEAD_SECONDS + 0.5
-    around = start + (WARM_UP_DEADLINES + 1.5) * options.deadline
+    around = start + options.warm_up + 1.5 * options.deadline
     runs = len(options.loads) * (options.seconds + around)
     runs += options.step * (CALM_SECONDS + STORM_SECONDS + AFTER_SECONDS + around)
     runs *= len(options.variants) * options.rounds

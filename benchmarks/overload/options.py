@@ -26,6 +26,9 @@ OUT = "overload-results"
 QUICK_SERVERS = ("gunicorn-gthread-8",)
 QUICK_LOADS = (0.5, 1.0, 2.0, 5.0)
 
+WARM_UP_DEADLINES = 1.5
+"""Seconds before a run counts, per second of deadline: a queue must have had the time to grow."""
+
 EPILOG = """\
 Each of --server, --view, --load and --variant takes several values: --load 2 5 10.
 A variant can have settings of its own, so that one run compares several:
@@ -43,6 +46,7 @@ class Options:
     step: bool
     variants: tuple[Variant, ...]
     seconds: float
+    warm_up: float
     rounds: int
     deadline: float
     even: bool
@@ -74,6 +78,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
         step=STEP in loads,
         variants=variants,
         seconds=given.seconds or (3.0 if given.quick else 5.0),
+        warm_up=given.warm_up or WARM_UP_DEADLINES * given.deadline,
         rounds=given.rounds,
         deadline=given.deadline,
         even=given.arrivals == "even",
@@ -111,6 +116,10 @@ def _parser() -> argparse.ArgumentParser:
     how.add_argument(
         "--seconds", type=_number(0.5, 600), help="of each run, that count (5; quick: 3)"
     )
+    how.add_argument(
+        "--warm-up", type=_number(0.1, 600), metavar="SECONDS",
+        help=f"before a run counts ({WARM_UP_DEADLINES} deadlines)",
+    )  # fmt: skip
     how.add_argument("--rounds", type=_whole(1, 100), default=1, help="of everything (1)")
     how.add_argument(
         "--deadline", type=_number(0.1, 60), default=1.0, help="seconds a client waits (1)"

@@ -79,8 +79,9 @@ class Controller(CoDel):
 
     def _begin_interval(self, least: float) -> None:
         super()._begin_interval(least)
-        expected = self._served * self._lowered / self.interval
-        excess = (self._overdue - expected) / (self._overdue + self._served)
+        came = self._overdue + self._served
+        excess = self._overdue / came
+        of_the_last_step = self._served * self._lowered / self.interval / came
         service_time = self._service_time()
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
         each = min(self.interval / self._served, service_time)
@@ -89,7 +90,7 @@ class Controller(CoDel):
             self._length, self._kept = least, 0
         self._kept += 1
         bound = self.bound
-        if self.is_standing and (excess > EXCESS or self._kept > LASTING):
+        if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
             bound *= STEP
         elif excess <= EXCESS / 2:
             bound /= STEP

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections import deque
 from dataclasses import dataclass
 from dataclasses import field
+from math import inf
 
 import pytest
 from core_support import Clock
@@ -34,6 +36,7 @@ def serve(
     service: float = 0.02,
     seconds: float = 60.0,
     warm_up: float = 5.0,
+    backlog: float = inf,
     seed: int = 1,
 ) -> Outcome:
     """Let requests come at random to a server with a queue in front of it.
@@ -42,6 +45,7 @@ def serve(
     the controller and then takes `service` seconds, or none for who is overdue.
 
     :param load: how many requests come, in multiples of how many can be served.
+    :param backlog: how many may stand in the queue; who finds it full has not come.
     """
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: service)
@@ -50,10 +54,16 @@ def serve(
     begin = clock.now
     idle = [begin] * threads  # From when on each thread is free.
     outcome = Outcome()
+    begun: deque[float] = deque()  # When those had their turn who may still wait.
     due = begin
     while due < begin + seconds:
         due += chance.expovariate(rate)
+        while begun and begun[0] <= due:
+            begun.popleft()
+        if len(begun) >= backlog:
+            continue
         clock.now = max(due, heapq.heappop(idle))
+        begun.append(clock.now)
         delay = clock.now - due
         overdue = controller.is_overdue(delay)
         heapq.heappush(idle, clock.now + (0.0 if overdue else service))
@@ -133,6 +143,12 @@ def test_a_queue_that_stands_for_long_is_shed_however_short() -> None:
         overdue.append(controller.is_overdue(0.25))
     assert not any(overdue[:200])
     assert overdue[-10:].count(True) >= 9
+
+
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_a_full_backlog_is_not_let_be_because_shedding_makes_room(seed: int) -> None:
+    outcome = serve(2.0, service=0.027, backlog=100, seconds=10, warm_up=4, seed=seed)
+    assert outcome.delays[len(outcome.delays) // 2] < 0.05
 
 
 def test_where_views_are_slow_what_is_long_is_longer() -> None:
