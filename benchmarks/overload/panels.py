@@ -87,7 +87,7 @@ def _ground(axes: Axes, group: Group) -> None:
     view = VIEWS.get(group.view, group.view)
     axes.set_title(group.server, loc="left", fontsize=9.5, fontweight="bold", color=INK, pad=5)
     axes.set_title(view, loc="right", fontsize=8, color=FAINT, pad=5)
-    axes.set_ylim(-0.06, 1.14)
+    axes.set_ylim(-0.06, 1.26)
     axes.set_yticks([0, 0.5, 1], ["0", "50 %", "100 %"])
     axes.grid(axis="y", color=GRID, linewidth=0.9)
     axes.set_axisbelow(True)
