@@ -22,12 +22,17 @@ from servers.running import wait_until
 pytestmark = pytest.mark.servers
 
 
+class NoScrape(Exception):
+    """The endpoint has failed."""
+
+
 class Scrape:
     """The samples of one moment."""
 
     def __init__(self, server: Server) -> None:
         answer = server.ask("/metrics/")
-        assert answer.status == 200
+        if answer.status != 200:
+            raise NoScrape(answer.status)
         families = text_string_to_metric_families(answer.body.decode())
         self._samples = {
             (sample.name, *sorted(sample.labels.items())): sample.value
@@ -46,13 +51,19 @@ def wait_for(server: Server, condition: Callable[[Scrape], bool], what: str) -> 
     last: list[Scrape] = []
 
     def holds() -> bool:
-        with suppress(OSError, http.client.HTTPException):
+        # prometheus_client makes a worker's file empty before it gives it a size, when something
+        # is counted for the first time. A scrape between the two fails.
+        with suppress(OSError, http.client.HTTPException, NoScrape):
             last.append(Scrape(server))
             return condition(last[-1])
         return False
 
     wait_until(holds, what)
     return last[-1]
+
+
+def ended(scrape: Scrape) -> float:
+    return scrape.requests("admitted") + scrape.requests("rejected", "limit")
 
 
 @contextmanager
@@ -103,11 +114,7 @@ def test_two_workers_are_one_to_a_scrape(
 
 def test_what_a_killed_worker_had_in_flight_is_gone(gate: Gate, tmp_path: Path) -> None:
     with two_workers(tmp_path / "m", limit=1, max_queue=0) as (server, pings):
-        scrape = wait_for(
-            server,
-            lambda s: s.requests("admitted") + s.requests("rejected", "limit") == pings,
-            "the pings",
-        )
+        scrape = wait_for(server, lambda s: ended(s) == pings, "the pings")
         before = scrape.requests("admitted")
         connections = [server.send(f"GET /hold?gate={gate.address} HTTP/1.1") for _ in range(2)]
         gate.wait_for(1)
@@ -126,8 +133,9 @@ def test_what_a_killed_worker_had_in_flight_is_gone(gate: Gate, tmp_path: Path) 
 
 
 def test_rejections_are_counted_over_all_workers(gate: Gate, tmp_path: Path) -> None:
-    with two_workers(tmp_path / "m", limit=1, max_queue=0) as (server, _):
-        before = Scrape(server).requests("rejected", "limit")
+    with two_workers(tmp_path / "m", limit=1, max_queue=0) as (server, pings):
+        scrape = wait_for(server, lambda s: ended(s) == pings, "the pings")
+        before = scrape.requests("rejected", "limit")
         with server.asking(f"/hold?gate={gate.address}", 8) as answers:
             wait_for(
                 server,
@@ -136,8 +144,8 @@ def test_rejections_are_counted_over_all_workers(gate: Gate, tmp_path: Path) -> 
             )
             gate.open()
         statuses = [answer.result().status for answer in answers]
-        rejected = Scrape(server).requests("rejected", "limit") - before
-        assert rejected == statuses.count(503)
+        scrape = wait_for(server, lambda s: ended(s) == pings + 8, "all ended")
+        assert scrape.requests("rejected", "limit") - before == statuses.count(503)
         assert statuses.count(200) == gate.arrived
 
 
