@@ -38,6 +38,8 @@ THOROUGH = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
+        # With an address in it, the name of a test is another one in each process.
+        assert " at 0x" not in item.name, f"Give the parameters of {item.nodeid} ids."
         if item.path.relative_to(here).as_posix().startswith(THOROUGH):
             item.add_marker("thorough")
 

@@ -68,7 +68,6 @@ def test_what_is_no_connection_is_not_taken_for_one(name: str) -> None:
         {"waitress.client_disconnected": print},
         {"eventlet.input": None},
     ],
-    ids=repr,
 )
 def test_where_there_is_none_there_is_none(environ: dict[str, Any]) -> None:
     assert Connections().find(environ) is None
