@@ -129,7 +129,7 @@ def guarded(app: WSGIApplication, **options: Any) -> GuardMiddleware:
     answer = ProblemAnswer(settings.reject_status)
     shedder = Shedder(
         max_age=settings.max_age,
-        codel=Controller(service_time=lambda: limiter.mean_held),
+        codel=Controller(service_time=lambda: limiter.mean_held, is_rush=lambda: limiter.is_rush),
         max_wait=settings.max_wait,
     )
     return GuardMiddleware(app, limiter, shedder=shedder, headers=settings.headers, answer=answer)

@@ -316,7 +316,7 @@ def _make_cluster_store(
 def make_shedder(settings: Settings, limiter: Limiter) -> Shedder:
     """Return what judges requests by their age.
 
-    :param limiter: knows how long they take.
+    :param limiter: knows how long they take, and whether it turns many away.
     """
     controller = None
     if settings.codel_target is not None:
@@ -324,6 +324,7 @@ def make_shedder(settings: Settings, limiter: Limiter) -> Shedder:
             target=settings.codel_target,
             interval=settings.codel_interval,
             service_time=lambda: limiter.mean_held,
+            is_rush=lambda: limiter.is_rush,
         )
     return Shedder(
         max_age=settings.max_age,

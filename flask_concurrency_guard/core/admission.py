@@ -207,6 +207,8 @@ class Admission:
         has_room = self.mode is Mode.OFF or (reason is None and self._has_room_for(claim, cost))
         if reason is None and not has_room:
             reason = self._refusal(verdict, claim)
+        elif reason is Reason.OVERLOAD:
+            self._line.count_refused()
         if reason is not None and enforced:
             return self._reject(reason, 0.0)
         now = self._clock()

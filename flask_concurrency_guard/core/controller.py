@@ -47,6 +47,9 @@ class Controller(CoDel):
     longer and shorter. It may be one that can't get longer, since the kernel drops whoever finds it
     full.
 
+    Where the limit turns away what is too much, few are overdue, but a longer bound would only let
+    the queue grow again. So it stays as it is.
+
     What is long depends on the views, so an interval lasts for at least as long as a request
     takes, within reason; and so does the bound.
 
@@ -54,6 +57,7 @@ class Controller(CoDel):
         shortest bound.
     :param interval: how long a burst may last, in seconds, where requests take less than that.
     :param service_time: returns how long requests take in the mean, in seconds.
+    :param is_rush: returns whether the limit turns many away.
     :param clock: a monotonic clock, in seconds.
     """
 
@@ -63,10 +67,12 @@ class Controller(CoDel):
         target: float = TARGET,
         interval: float = INTERVAL,
         service_time: Callable[[], float] = float,
+        is_rush: Callable[[], bool] = bool,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._shortest_interval = interval
         self._service_time = service_time
+        self._is_rush = is_rush
         super().__init__(target=target, interval=interval, clock=clock)
 
     def after_fork(self) -> None:
@@ -92,7 +98,7 @@ class Controller(CoDel):
         bound = self.bound
         if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
             bound *= STEP
-        elif excess <= EXCESS / 2:
+        elif excess <= EXCESS / 2 and not self._is_rush():
             bound /= STEP
         shortest = max(2 * self.target, FEW * each)
         longest = max(4 * self.interval, MANY * each)

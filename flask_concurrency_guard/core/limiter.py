@@ -69,6 +69,12 @@ class Limiter(Admission):
             f" in flight, {len(self._line)} queued>"
         )
 
+    @property
+    def is_rush(self) -> bool:
+        """Whether more comes than can be served, for longer than a burst; see `Line`."""
+        # The line doesn't notice the end of it as long as all find a place.
+        return self._line.is_rush and self.in_flight >= self._places
+
     def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit, at once and without blocking.
 

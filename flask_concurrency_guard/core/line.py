@@ -45,11 +45,11 @@ when a place comes free."""
 class Line:
     """Leases that wait for a place. The limiter guards it with its lock.
 
-    A burst is served in a moment. A rush is a line that isn't empty for an interval, and turns many
-    away meanwhile: more comes than can be served. First come, first served would make everybody
-    wait for as long as the whole line takes then, and serve nobody more. So if it is adaptive, who
-    came last goes first in a rush, and only as many wait as will be served within the time that
-    one lease is held.
+    A burst is served in a moment. A rush is a line that isn't empty for an interval, while many are
+    turned away: more comes than can be served. First come, first served would make everybody wait
+    for as long as the whole line takes then, and serve nobody more. So if it is adaptive, who came
+    last goes first in a rush, and only as many wait as will be served within the time that one
+    lease is held.
 
     Source: Facebook's adaptive LIFO with CoDel, in Maurer, "Fail at Scale", ACM Queue 13(8), 2015;
     with times that follow from how long leases are held.
@@ -103,8 +103,7 @@ class Line:
         :param claim: what it asks for.
         """
         now = self._clock()
-        if self._is_adaptive:
-            self._look_back(now)
+        self._look_back(now)
         self._came += 1
         if self.is_rush:
             longest = min(longest, max(limit, FEW))
@@ -115,6 +114,12 @@ class Line:
         if victim is not None:
             self._take_out(victim)
         return victim is not None, victim
+
+    def count_refused(self) -> None:
+        """Count one who was turned away by its age: the rest just fills the line then."""
+        self._look_back(self._clock())
+        self._came += 1
+        self._refused += 1
 
     def longest_wait(self, limit: int) -> float:
         """Return how long one who comes now may wait, in seconds; infinity for no bound.
@@ -178,8 +183,10 @@ class Line:
 
     def _look_back(self, now: float) -> None:
         """Tell whether it is a rush, when an interval is over."""
-        if now < self._end:
+        if now < self._end or not self._is_adaptive:
             return
+        if not self:
+            self._empty = now
         interval = stretched(self._interval, self.service_time)
         if not self._came or now >= self._end + interval:
             self.is_rush = False  # Nobody has come for a while.

@@ -58,6 +58,7 @@ class Tagger:
         """Forget the parent's ids."""
         self._numbers = count(1)
         self._known = threading.local()
+        self._process: dict[str, int | str] = {}  # Its tags, from the first request on.
         self._get_greenlet: Callable[[], Any] | None = None
         self._looked_for_greenlets = False
 
@@ -94,11 +95,14 @@ class Tagger:
         return headers
 
     def _identify(self) -> _Identity:
+        if not self._process:
+            self._process = _process_tags()
         greenlet = self._current_greenlet()
         if greenlet is not None:
             # Never kept: the `local` may be older than the monkeypatch, one for all greenlets.
-            return _Identity(_greenlet_tags(greenlet), self._header_names)
-        identity = self._known.identity = _Identity(_thread_tags(), self._header_names)
+            return _Identity(self._process | _greenlet_tags(greenlet), self._header_names)
+        tags = self._process | _thread_tags()
+        identity = self._known.identity = _Identity(tags, self._header_names)
         return identity
 
     def _current_greenlet(self) -> Any:
@@ -120,12 +124,14 @@ def header_value(value: float | str, digits: int = 0) -> str:
     if isinstance(value, float):
         return f"{value:.{digits}f}"
     text = str(value)
+    if text.isascii() and text.isprintable():
+        return text
     return "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in text)
 
 
 def _thread_tags() -> dict[str, int | str]:
     thread = threading.current_thread()
-    return _process_tags() | {
+    return {
         "thread_id": threading.get_native_id(),
         "thread_ident": threading.get_ident(),
         "thread_name": thread.name,
@@ -135,7 +141,7 @@ def _thread_tags() -> dict[str, int | str]:
 def _greenlet_tags(greenlet: Any) -> dict[str, int | str]:
     # The native id is that of the one thread in which all greenlets run.
     ident = id(greenlet)
-    return _process_tags() | {
+    return {
         "thread_id": ident,
         "thread_ident": ident,
         "thread_name": str(getattr(greenlet, "name", f"greenlet-{ident}")),

@@ -145,6 +145,27 @@ def test_a_queue_that_stands_for_long_is_shed_however_short() -> None:
     assert overdue[-10:].count(True) >= 9
 
 
+def test_the_bound_stays_as_it_is_while_the_limit_turns_many_away() -> None:
+    clock = Clock()
+    rush = [False]
+    controller = Controller(clock=clock, is_rush=lambda: rush[-1])
+
+    def bound_after(delay: float) -> float:
+        for _ in range(500):
+            clock.now += 0.01
+            controller.is_overdue(delay)
+        return controller.bound
+
+    short = bound_after(delay=3.0)
+    assert short < 0.1
+    rush.append(True)
+    assert bound_after(delay=0.0) == short
+    rush.append(False)
+    assert bound_after(delay=0.0) == pytest.approx(0.4)
+    rush.append(True)
+    assert bound_after(delay=3.0) == short
+
+
 @pytest.mark.parametrize("seed", range(1, 9))
 def test_a_full_backlog_is_not_let_be_because_shedding_makes_room(seed: int) -> None:
     outcome = serve(2.0, service=0.027, backlog=100, seconds=10, warm_up=4, seed=seed)

@@ -16,12 +16,14 @@ from core_support import Waiter
 from core_support import lease_of
 from core_support import wait_until
 
+from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.line import FEW
 from flask_concurrency_guard.core.line import Line
 from flask_concurrency_guard.core.line import Order
+from flask_concurrency_guard.core.shedder import Verdict
 
 TARGET, INTERVAL = 0.02, 0.1
 
@@ -116,6 +118,25 @@ def test_a_line_that_gets_empty_is_no_rush(crowd: Crowd) -> None:
             pop(crowd.line)
         crowd.waiting.clear()
         assert not crowd.line.is_rush
+
+
+def test_it_is_a_rush_when_many_are_turned_away_by_their_age_while_the_line_is_not_empty(
+    crowd: Crowd,
+) -> None:
+    for _ in range(10):
+        crowd.come(2, room=99)
+        crowd.line.count_refused()
+    assert crowd.line.is_rush
+
+
+def test_where_nobody_waits_it_is_no_rush_however_many_are_turned_away(crowd: Crowd) -> None:
+    for _ in range(100):
+        crowd.clock.now += 0.01
+        crowd.line.count_refused()
+        assert not crowd.line.is_rush
+    crowd.come(9, room=99)
+    crowd.line.count_refused()
+    assert not crowd.line.is_rush  # The line was empty a moment ago.
 
 
 def test_a_rush_is_over_when_few_are_refused(crowd: Crowd) -> None:
@@ -331,6 +352,29 @@ class TestInTheLimiter:
         assert isinstance(middle.result(), Lease)
         middle.outcome.release()  # type: ignore[union-attr]
         assert limiter.snapshot().in_flight == 0
+
+    @pytest.mark.parametrize("mode", ["enforce", "shadow"])
+    def test_who_is_too_old_counts_as_refused(self, mode: str) -> None:
+        clock = Clock()
+        settings = {"max_queue": 9, "max_wait": 60, "queue_order": "adaptive", "mode": mode}
+        limiter = Limiter(1, clock=clock, **settings)  # type: ignore[arg-type]
+        with lease_of(limiter):
+            clock.now += 0.001  # So long are leases held.
+        lease = lease_of(limiter)
+        waits = Waiter(limiter) if mode == "enforce" else lease_of(limiter)
+        assert not limiter.is_rush
+        too_old = []
+        for _ in range(25):
+            clock.now += 0.01
+            too_old.append(limiter.acquire(verdict=Verdict(Reason.OVERLOAD)))
+        assert limiter.is_rush
+        lease.release()
+        last = waits.result() if isinstance(waits, Waiter) else waits
+        for other in (last, *too_old):
+            if isinstance(other, Lease):
+                other.release()
+        assert limiter.snapshot().in_flight == 0
+        assert not limiter.is_rush
 
     def test_first_come_first_served_a_newcomer_is_rejected(self) -> None:
         limiter = Limiter(1, max_queue=1, max_wait=60, queue_order="adaptive", clock=Clock())

@@ -71,5 +71,7 @@ def make_limiter(limit: int | str, settings: Settings, clock: Callable[[], float
 
 def make_shedder(limiter: DrivenLimiter, settings: Settings, clock: Callable[[], float]) -> Shedder:
     """Return what judges the requests of one process by their age."""
-    codel = Controller(service_time=lambda: limiter.mean_held, clock=clock)
+    codel = Controller(
+        service_time=lambda: limiter.mean_held, is_rush=lambda: limiter.is_rush, clock=clock
+    )
     return Shedder(max_age=settings.max_age, codel=codel, max_wait=settings.max_wait)
