@@ -19,8 +19,10 @@ LASTING = 20
 SAME = 0.25
 """By which share of what it was the least delay may change where the queue keeps its length."""
 
-STEP = 0.8
-"""By what the bound is multiplied, or divided, from one interval to the next."""
+DOWN = 0.8
+UP = 1.1
+"""By what the bound is multiplied from one interval to the next, where it gets shorter or longer.
+Slower up than down: while few are overdue for a moment, there may still be far too many."""
 
 FEW = 3
 MANY = 10
@@ -97,9 +99,9 @@ class Controller(CoDel):
         self._kept += 1
         bound = self.bound
         if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
-            bound *= STEP
+            bound *= DOWN
         elif excess <= EXCESS / 2 and not self._is_rush():
-            bound /= STEP
+            bound *= UP
         shortest = max(2 * self.target, FEW * each)
         longest = max(4 * self.interval, MANY * each)
         bound = min(max(bound, shortest), longest)
