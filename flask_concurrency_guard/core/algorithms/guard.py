@@ -1,7 +1,8 @@
 """The limit by trial: the lowest one at which as much is served as at any.
 
 Where all places are taken, another limit is tried for a moment, and the one goes on that serves
-more. Both limits serve all the time, so a trial sheds nothing that could have been served. What is
+more. Both limits serve all the time, so a trial sheds nothing that could have been served. It is
+broken off as soon as it is clearly lost, and what it has shown is remembered for the next. What is
 compared is throughput, the thing that a limit is for: latency alone can't tell a slow server from
 a crowded one. So the limit doesn't creep up where nothing is gained by it, and does not collapse
 where everything is slow for long.
@@ -26,12 +27,12 @@ from __future__ import annotations
 
 from math import ceil
 from math import inf
-from math import sqrt
 
 from .checks import check_limits
 from .contest import Contest
 from .contest import Noise
 from .room import Room
+from .trials import Trials
 
 LEAST = 20
 """How many requests must end in a window."""
@@ -57,17 +58,11 @@ INSTANT = 1e-9
 WAITED = 0.005
 """From how many seconds on it was a wait. What is shorter may be the server's own."""
 
+LOOKS = 8
+"""How often to look at a window whether it needs to go on."""
+
 CALM = 1.0
 """After how many seconds with room what was learned without is forgotten."""
-
-SMALLEST_STEP = 1.1
-LARGEST_STEP = 2.0
-"""By what a limit is multiplied, or divided, to find a rival."""
-
-LONGEST_PAUSE = 20.0
-"""How many seconds are between two trials that change nothing."""
-
-FIRST_PAUSE = 0.5
 
 HIGHER = 1.25
 LOWER = 1 / 1.1
@@ -92,22 +87,19 @@ class Guard:
         "_done",
         "_due",
         "_full",
-        "_goes_up",
         "_in_flight",
         "_is_full",
         "_level",
         "_measures",
         "_new",
-        "_next_trial",
         "_noise",
         "_opened",
-        "_pause",
         "_room",
         "_rtt",
         "_settling",
         "_short",
         "_squares",
-        "_step",
+        "_trials",
         "limit",
         "max_limit",
         "min_limit",
@@ -117,18 +109,15 @@ class Guard:
     def __init__(self, *, initial: int = 16, min_limit: int = 1, max_limit: int = 200) -> None:
         self.min_limit = check_limits(initial, min_limit, max_limit)
         self.max_limit = max_limit
-        self.limit = self._bounded(initial)
+        self._noise = Noise()
+        self._trials = Trials(self._noise, min_limit, max_limit)
+        self.limit = self._trials.bounded(initial)
         self.reason = "the first one"
         self._level = self.limit  # The one that has won so far; `limit` may be a rival.
         self._contest: Contest | None = None
-        self._noise = Noise()
         self._is_full = False
         self._calm = 0.0  # For how many seconds there has been room.
         self._calm_rtt = 0.0
-        self._goes_up = True
-        self._step = LARGEST_STEP
-        self._pause = FIRST_PAUSE
-        self._next_trial = -inf
         self._room = Room(self.limit)
         self._settling = 0.0  # How long a change of the limit takes to show, in seconds.
         self._measures = False
@@ -179,7 +168,7 @@ class Guard:
         if settles:
             self._began = self._due = now + self._settling
         else:
-            self._due = now + self._length()
+            self._due = now + self._length() / LOOKS
         self._opened = now
         self._clear()
 
@@ -190,13 +179,10 @@ class Guard:
         if not self._measures:
             self._measures = True
             self._opened = now
-            self._due = now + self._length()
             self._clear()
-            return
         seconds = now - self._opened
-        is_over = seconds >= self._length() + LONGEST
-        if (self._done < LEAST or self._new < LEAST_NEW) and not is_over:
-            self._due = now + SHORTEST / 5
+        if not self._is_over(seconds):
+            self._due = now + self._length() / LOOKS
             return
         spread = 1.0
         if self._rtt:
@@ -212,12 +198,21 @@ class Guard:
         else:
             self._with_room(now, seconds)
 
+    def _is_over(self, seconds: float) -> bool:
+        """Return whether a window has told enough, or won't any more."""
+        left = self._length() - seconds
+        if left <= 0:
+            return left <= -LONGEST or (self._done >= LEAST and self._new >= LEAST_NEW)
+        if self._contest is None or self.limit == self._level or self._new < LEAST_NEW:
+            return False
+        return self._contest.is_lost(self.limit, self._done, seconds)
+
     def _is_out_of_reach(self, now: float) -> bool:
         """Come down to how many there are at once, where requests wait before they come here.
 
         Something else bounds them then, and a limit that isn't reached can't be tried.
         """
-        level = self._bounded(ceil(self._in_flight / self._new))
+        level = self._trials.bounded(ceil(self._in_flight / self._new))
         if level >= self._level:
             return False
         self.reason = f"requests wait, and there are no more than {level} in flight"
@@ -235,28 +230,26 @@ class Guard:
             self._is_full = True
             self._room = Room(self._level)
             self._noise.begin(spread)
+            self._trials.forget()
             if self.limit != self._level:
                 self._measure(self._level, now)
                 return
         if self.limit == self._level and self._noise.is_change(served, seconds):
-            self._step = LARGEST_STEP
-            self._pause = FIRST_PAUSE
-            self._next_trial = -inf
+            self._trials.begin_anew()
             self._contest = None
         contest = self._contest
         if contest is None:
-            if now < self._next_trial:
+            if begins:
+                contest = self._trials.jump(self._level, served / seconds * self._calm_rtt)
+            contest = contest or self._trials.next(self._level, now)
+            if contest is None:
                 self._measure(self.limit, now)
                 return
-            rival = (begins and self._by_littles_law(served / seconds)) or self._rival()
-            if rival is None:
-                self._measure(self.limit, now)
-                return
-            contest = self._contest = Contest(self._noise, self._level, rival)
+            self._contest = contest
         contest.add(self.limit, served, seconds)
         winner = contest.winner()
         if winner is None:
-            other = contest.low if self.limit == contest.high else contest.high
+            other = contest.other(self.limit)
             if other != self._level:
                 self.reason = f"a trial: is {other} better than {self._level}?"
             else:
@@ -269,51 +262,22 @@ class Guard:
         self._contest = None
         self.reason = str(contest)
         if winner == self._level:
-            self._goes_up = not self._goes_up
-            if self._step <= SMALLEST_STEP:
-                self._next_trial = now + self._pause
-                self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            self._step = max(SMALLEST_STEP, sqrt(self._step))
+            self._trials.lost(now)
             self._measure(winner, now)
             return
-        self._goes_up = winner > self._level
+        self._trials.won(goes_up=winner > self._level)
         self._level = winner
-        self._step = min(LARGEST_STEP, self._step * HIGHER)
-        self._pause = FIRST_PAUSE
         self._noise.forget()
         self._room = Room(winner)
-        rival = self._rival()
-        if rival is None or self.limit != winner:
+        served, seconds = contest.served(winner)
+        following = self._trials.next(winner, now) if self.limit == winner else None
+        if following is None:
             self._measure(winner, now)
             return
         # What has just been measured is its first round.
-        self._contest = Contest(self._noise, winner, rival)
-        self._contest.add(winner, *contest.served(winner))
-        self._measure(rival, now)
-
-    def _by_littles_law(self, throughput: float) -> int | None:
-        """Return how many are at work where nobody waits for anything, if that is known."""
-        level = self._level
-        rival = round(throughput * self._calm_rtt)
-        rival = self._bounded(max(level // 4, min(level * 4, rival)))
-        is_far = max(rival / level, level / rival) >= SMALLEST_STEP
-        return rival if self._calm_rtt and is_far else None
-
-    def _rival(self) -> int | None:
-        """Return the limit to try next; None where there is no other one."""
-        level = self._level
-        for _ in range(2):
-            if self._goes_up:
-                rival = max(level + 1, round(level * self._step))
-            else:
-                rival = min(level - 1, round(level / self._step))
-            if self._bounded(rival) != level:
-                return self._bounded(rival)
-            self._goes_up = not self._goes_up
-        return None
-
-    def _bounded(self, limit: int) -> int:
-        return max(self.min_limit, min(self.max_limit, limit))
+        following.add(winner, served, seconds)
+        self._contest = following
+        self._measure(following.other(winner), now)
 
     # Where there is room: comparisons.
 
@@ -331,8 +295,8 @@ class Guard:
         direction = self._room.direction()
         if direction:
             step = HIGHER if direction > 0 else LOWER
-            level = self._bounded(round(self._level * step) or 1)
-            self._level = level if level != self._level else self._bounded(level + direction)
+            level = self._trials.bounded(round(self._level * step) or 1)
+            self._level = level if level != self._level else self._trials.bounded(level + direction)
             self.reason = self._room.reason
         if direction or self._room.is_stale:
             self._room = Room(self._level)
@@ -342,7 +306,7 @@ class Guard:
 
     def _follow(self, now: float, throughput: float) -> None:
         self._is_full, self._contest = False, None
-        level = self._by_littles_law(throughput)
+        level = self._trials.estimate(self._level, throughput * self._calm_rtt)
         if level is not None:
             self.reason = f"{throughput:.0f}/s, of {self._calm_rtt * 1000:.0f} ms in a calm time"
             self._level = level
