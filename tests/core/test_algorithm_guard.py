@@ -129,7 +129,7 @@ def test_a_limit_that_is_out_of_reach_comes_down() -> None:
     """Something else bounds how many are in flight, and more wait in front of that."""
     algorithm = Guard(initial=16)
     for number in range(30):
-        algorithm.on_sample(number / 100, 0.02, 5, waited=0.1)
+        algorithm.on_sample(number / 100, 0.02, 5 - number % 3, waited=0.1)
     assert algorithm.limit == 5
     assert algorithm.reason == "requests wait, and there are no more than 5 in flight"
 

@@ -25,7 +25,6 @@ What it takes from others:
 
 from __future__ import annotations
 
-from math import ceil
 from math import inf
 
 from .checks import check_limits
@@ -59,7 +58,7 @@ WAITED = 0.005
 """From how many seconds on it was a wait. What is shorter may be the server's own."""
 
 LOOKS = 8
-"""How often to look at a window whether it needs to go on."""
+"""How often to look at a rival's window whether it needs to go on."""
 
 CALM = 1.0
 """After how many seconds with room what was learned without is forgotten."""
@@ -87,10 +86,10 @@ class Guard:
         "_done",
         "_due",
         "_full",
-        "_in_flight",
         "_is_full",
         "_level",
         "_measures",
+        "_most",
         "_new",
         "_noise",
         "_opened",
@@ -125,7 +124,7 @@ class Guard:
         self._clear()
 
     def _clear(self) -> None:
-        self._done = self._new = self._in_flight = 0
+        self._done = self._new = self._most = 0
         self._full = self._beyond = self._short = 0
         self._rtt = self._squares = 0.0
 
@@ -143,7 +142,8 @@ class Guard:
             self._squares += rtt * rtt
         if start >= self._began:
             self._new += 1
-            self._in_flight += in_flight
+            if in_flight > self._most:
+                self._most = in_flight
             if in_flight >= self.limit:
                 self._full += 1
                 if in_flight > self.limit:
@@ -165,12 +165,12 @@ class Guard:
         settles = limit != self.limit
         self.limit = limit
         self._measures = not settles
+        self._opened = now
+        self._clear()
         if settles:
             self._began = self._due = now + self._settling
         else:
-            self._due = now + self._length() / LOOKS
-        self._opened = now
-        self._clear()
+            self._look_later(now, 0.0)
 
     def _length(self) -> float:
         return max(SHORTEST, 2 * self._settling)
@@ -182,7 +182,7 @@ class Guard:
             self._clear()
         seconds = now - self._opened
         if not self._is_over(seconds):
-            self._due = now + self._length() / LOOKS
+            self._look_later(now, seconds)
             return
         spread = 1.0
         if self._rtt:
@@ -198,6 +198,12 @@ class Guard:
         else:
             self._with_room(now, seconds)
 
+    def _look_later(self, now: float, seconds: float) -> None:
+        # What a rival is compared with goes on to the end in any case.
+        is_rival = self.limit != self._level
+        pause = self._length() / LOOKS
+        self._due = now + (pause if is_rival else max(pause, self._length() - seconds))
+
     def _is_over(self, seconds: float) -> bool:
         """Return whether a window has told enough, or won't any more."""
         left = self._length() - seconds
@@ -208,11 +214,11 @@ class Guard:
         return self._contest.is_lost(self.limit, self._done, seconds)
 
     def _is_out_of_reach(self, now: float) -> bool:
-        """Come down to how many there are at once, where requests wait before they come here.
+        """Come down to how many there are at most, where requests wait before they come here.
 
         Something else bounds them then, and a limit that isn't reached can't be tried.
         """
-        level = self._trials.bounded(ceil(self._in_flight / self._new))
+        level = self._trials.bounded(self._most)
         if level >= self._level:
             return False
         self.reason = f"requests wait, and there are no more than {level} in flight"
