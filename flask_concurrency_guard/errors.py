@@ -18,6 +18,7 @@ so that its error handlers see them.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable
@@ -59,6 +60,9 @@ class LimitReached(ConcurrencyGuardError, RuntimeError):
             f" {rejection.queue_time:.3g} s)."
         )
         self.rejection = rejection
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.rejection,), vars(self)
 
 
 class RequestRejected(ConcurrencyGuardError, HTTPException):

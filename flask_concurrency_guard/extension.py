@@ -9,7 +9,7 @@ from typing import Any
 from typing import Literal
 from typing import TypeVar
 from typing import overload
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from flask import current_app
 from flask import has_app_context
@@ -69,8 +69,10 @@ class ConcurrencyGuard:
     """
 
     def __init__(self, app: Flask | None = None) -> None:
-        self._apps: WeakSet[Flask] = WeakSet()
+        #: And what was declared for each.
+        self._apps: WeakKeyDictionary[Flask, dict[str, NamedLimit]] = WeakKeyDictionary()
         self._declared: dict[str, NamedLimit] = {}
+        self._had_app = False
         if app is not None:
             self.init_app(app)
 
@@ -90,7 +92,8 @@ class ConcurrencyGuard:
         for named in {**self._declared, **settings.limits}.values():
             state.add(app, named)
         attach(app, state)
-        self._apps.add(app)
+        self._apps[app] = {}
+        self._had_app = True
 
     def exempt(self, view: T) -> T:
         """Let all requests to a view function, view class or blueprint pass; use as a decorator.
@@ -258,6 +261,8 @@ class ConcurrencyGuard:
             start; or there is no such limit.
         """
         changed = self._limit(app, name)
+        if isinstance(limit, str) and limit != "adaptive":
+            raise ValueError(f"'limit' must be a positive integer or 'adaptive', got {limit!r}.")
         try:
             if limit == "adaptive":
                 changed.adapt()
@@ -293,15 +298,14 @@ class ConcurrencyGuard:
 
         :param timeout: how long to wait, in seconds.
         :param app: as for `snapshot`.
-        :return: how many requests are left in flight.
+        :return: how many requests are left, in flight and in lines.
         """
         state = self._state(app)
         state.middleware.drain()
         end = time.monotonic() + timeout
-        # Nothing that is locked: a signal may have come in the middle of anything.
-        while state.limiter.in_flight and time.monotonic() < end:
+        while (left := state.unfinished()) and time.monotonic() < end:
             time.sleep(POLL)
-        return state.limiter.in_flight
+        return left
 
     def ready(self, *, saturated_for: float | None = None, app: Flask | None = None) -> bool:
         """Return whether this process is to get requests: for the view that a balancer asks.
@@ -316,15 +320,25 @@ class ConcurrencyGuard:
         return saturated_for is None or middleware.reporter.saturated_for() <= saturated_for
 
     def _declare(self, named: NamedLimit) -> None:
-        if self._declared.setdefault(named.name, named) != named:
+        """Add a limit to the apps that can still take it. It is also for those that come later."""
+        name, before = named.name, self._declared.get(named.name)
+        states = {app: self._state(app) for app in self._apps}
+        takers = [app for app, state in states.items() if state.is_open]
+        # What is said after an app has begun to serve is about another one, of the same factory.
+        said = [self._apps[app] for app in takers] if self._had_app else [self._declared]
+        if any(each.get(name, named) != named for each in said):
             raise SetupError(
-                f"The limit '{named.name}' is there already, with other settings. Say what it is"
-                f" once, and '@guard.limit(\"{named.name}\")' from then on."
+                f"The limit '{name}' is there already, with other settings. Say what it is once,"
+                f" and '@guard.limit(\"{name}\")' from then on."
             )
-        for app in self._apps:
-            state = self._state(app)
-            if named.name not in state.limits:
+        self._declared[name] = named
+        for app in takers or [app for app in states if name not in states[app].limits]:
+            state = states[app]
+            # It may have come with one that was declared for an earlier app.
+            is_another = before != named and name not in state.settings.limits
+            if name not in state.limits or is_another:
                 state.add(app, named)
+            self._apps[app][name] = named
 
     def _limit(self, app: Flask | None, name: str) -> AppLimit:
         limits = self._state(app).limits

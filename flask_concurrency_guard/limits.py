@@ -142,6 +142,7 @@ def make_limit(
         name, match, endpoint = named.name, named.match, named.endpoint
         settings = settings.of_limit(named)
     _require_partitions(settings, name)
+    _algorithm(settings)  # Even if the limit is a number: it may be learned later on.
     store = make_store(app, settings, get_sender, name)
     limiter = make_limiter(settings, store, name)
     clients = _make_client_limiter(settings, limiter)
@@ -204,13 +205,7 @@ def make_tuner(settings: Settings) -> Tuner:
 
     :raises ConfigurationError: the options are none of this algorithm.
     """
-    try:
-        return Tuner(_algorithm(settings))
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' must be options of the algorithm"
-            f" {settings.algorithm!r}, got {dict(settings.algorithm_options)!r} ({error})."
-        ) from error
+    return Tuner(_algorithm(settings))
 
 
 def _make_host_tuner(settings: Settings, store: Store) -> HostTuner | None:
@@ -224,7 +219,19 @@ def _make_host_tuner(settings: Settings, store: Store) -> HostTuner | None:
 
 
 def _algorithm(settings: Settings) -> Callable[[int | None, int | None], Algorithm]:
-    return partial(make_algorithm, settings.algorithm, settings.algorithm_options)
+    """Return what makes the algorithm that learns a limit, each time anew.
+
+    :raises ConfigurationError: the options are none of it.
+    """
+    make = partial(make_algorithm, settings.algorithm, settings.algorithm_options)
+    try:
+        make()
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(
+            "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' must be options of the algorithm"
+            f" {settings.algorithm!r}, got {dict(settings.algorithm_options)!r} ({error})."
+        ) from error
+    return make
 
 
 def make_store(

@@ -6,16 +6,18 @@ which the request has to be routed.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from contextlib import suppress
 from functools import reduce
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import NamedTuple
 from typing import TypeVar
 
-from werkzeug.exceptions import HTTPException
-
 from .wsgi.claims import VIEW_COSTS
 from .wsgi.claims import VIEW_PRIORITY
+from .wsgi.paths import raw_path
+from .wsgi.paths import routed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,25 +50,28 @@ class View(NamedTuple):
 
 def mark_exempt(marked: T) -> T:
     """Mark a view function, view class or blueprint. Which app it lands on shows later."""
-    setattr(marked, _EXEMPT, True)
-    return marked
+    return _mark(marked, _EXEMPT, True)
 
 
 def mark_limited(name: str, cost: int, marked: T) -> T:
     """Mark a view function, a view class, one of its methods, or a blueprint."""
-    setattr(marked, _LIMITS, (*getattr(marked, _LIMITS, ()), name))
+    _mark(marked, _LIMITS, (*getattr(marked, _LIMITS, ()), name))
     return marked if cost == 1 else mark_cost(name, cost, marked)
 
 
 def mark_cost(limit: str, cost: int, marked: T) -> T:
     """Mark a view function, a view class, one of its methods, or a blueprint."""
-    setattr(marked, _COSTS, {**getattr(marked, _COSTS, {}), limit: cost})
-    return marked
+    return _mark(marked, _COSTS, {**getattr(marked, _COSTS, {}), limit: cost})
 
 
 def mark_priority(name: str, marked: T) -> T:
     """Mark a view function, a view class, one of its methods, or a blueprint."""
-    setattr(marked, _PRIORITY, name)
+    return _mark(marked, _PRIORITY, name)
+
+
+def _mark(marked: T, name: str, value: object) -> T:
+    # A method of an object takes no attributes; its function does.
+    setattr(getattr(marked, "__func__", marked), name, value)
     return marked
 
 
@@ -82,6 +87,11 @@ class Matcher:
         self._views = dict(_views(app))
         self._rules = [(rule.rule, rule.endpoint) for rule in app.url_map.iter_rules()]
         self._get_app = get_app
+        # Those of Flask and Werkzeug need nothing of the app.
+        self._has_converters = any(
+            not converter.__module__.startswith("werkzeug.")
+            for converter in app.url_map.converters.values()
+        )
         self._exempt = _Rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
         self._limits: list[tuple[Named, _Rule]] = []
         self.costs = self._marks(_COSTS, lambda near, far: {**far, **near})
@@ -120,7 +130,7 @@ class Matcher:
 
     def __call__(self, environ: WSGIEnvironment) -> tuple[Named, ...] | None:
         """Return the limiters, in the order in which to ask them; None if the request passes."""
-        path = environ.get("PATH_INFO", "")
+        path = routed_path(environ)
         if self._exempt.has_path(path):
             return None
         view = self._route(environ) if path.startswith(self._route_below) else None
@@ -143,14 +153,14 @@ class Matcher:
                 environ[key] = mark
 
     def _route(self, environ: WSGIEnvironment) -> View | None:
-        app = self._get_app()
-        try:
+        app, view = self._get_app(), None
+        # The app itself answers 404, 405 or a redirect; and meets what a converter has raised, or
+        # what it does itself at the end of a context.
+        with suppress(Exception), app.app_context() if self._has_converters else nullcontext():
             adapter = app.create_url_adapter(app.request_class(environ, populate_request=False))
-            if adapter is None:
-                return None
-            return View(adapter.match()[0], environ["REQUEST_METHOD"])
-        except HTTPException:
-            return None  # The app itself answers 404, 405 or a redirect.
+            if adapter is not None:
+                view = View(adapter.match()[0], environ["REQUEST_METHOD"])
+        return view
 
     def _marked(self, is_marked: Callable[[object], bool]) -> set[View]:
         return {view for view, marks in self._views.items() if any(map(is_marked, marks))}
@@ -173,7 +183,8 @@ class Matcher:
         endpoints = {view.endpoint for view in views}
         self._route_below = tuple(
             {
-                _raw(path.partition("<")[0])
+                # The slash at the end may be left out, if the rule says so.
+                raw_path(path.partition("<")[0].rstrip("/"))
                 for path, endpoint in self._rules
                 if endpoint in endpoints
             }
@@ -184,7 +195,7 @@ class _Rule:
     """For which requests something holds."""
 
     def __init__(self, paths: Iterable[str], views: set[View]) -> None:
-        raw = [_raw(path) for path in paths]
+        raw = [raw_path(path) for path in paths]
         self._exact = frozenset(path for path in raw if not path.endswith("*"))
         self._prefixes = tuple(path[:-1] for path in raw if path.endswith("*"))
         self.views = views
@@ -219,8 +230,3 @@ def _fits(endpoint: str, pattern: str) -> bool:
     if pattern.endswith("*"):
         return endpoint.startswith(pattern[:-1])
     return endpoint == pattern
-
-
-def _raw(path: str) -> str:
-    """Return a path as in PATH_INFO: its bytes, each shown as a character."""
-    return path.encode().decode("latin-1")

@@ -58,11 +58,20 @@ class Setting:
     """Whether it may be something else for a limit in `LIMITS`."""
     secret: bool = False
     """Whether its value may stand nowhere, not even in an error message."""
+    is_text: bool = False
+    """Whether it is a text even if it looks like a number or the like."""
 
     @property
     def name(self) -> str:
         """The attribute of `Settings`."""
         return self.key.removeprefix(PREFIX).lower()
+
+    def parse(self, value: Any) -> Any:
+        """Return a value as the guard uses it, which may be the text that stands for it.
+
+        :raises ValueError: it isn't one.
+        """
+        return self.read(values.as_text(value) if self.is_text else values.from_text(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +194,7 @@ def read_limit(name: Any, options: Any) -> NamedLimit:
         )
     if not isinstance(options, dict) or "limit" not in options:
         raise ConfigurationError(
-            f"The limit '{name}' must be a dictionary such as"
+            f"The limit '{name}' must be a dictionary that says the 'limit', such as"
             f" {{'limit': 2, 'match': '/{name}/*'}}, got {options!r}."
         )
     known = {setting.name: setting for setting in (*_MATCHES, *SETTINGS) if setting.per_limit}
@@ -218,7 +227,7 @@ def _read(setting: Setting, config: MutableMapping[str, Any]) -> Any:
 
 def _checked(setting: Setting, what: str, value: Any) -> Any:
     try:
-        return setting.read(values.from_text(value))
+        return setting.parse(value)
     except ConfigurationError:
         raise
     except ValueError as error:
@@ -229,11 +238,13 @@ def _checked(setting: Setting, what: str, value: Any) -> Any:
         ) from None
 
 
-def _refuse_unknown(config: Mapping[str, Any]) -> None:
+def _refuse_unknown(config: Mapping[Any, Any]) -> None:
     known = [setting.key.removeprefix(PREFIX) for setting in SETTINGS]
     for key in config:
+        if not isinstance(key, str) or not key.startswith(PREFIX):
+            continue
         name = key.removeprefix(PREFIX)
-        if not key.startswith(PREFIX) or name in known:
+        if name in known:
             continue
         raise ConfigurationError(f"'{key}' is not a setting. {_hint(name, known, PREFIX)}")
 
@@ -284,7 +295,7 @@ SETTINGS = (
     Setting(
         "CONCURRENCY_GUARD_LIMIT",
         32,
-        lambda value: value if value == ADAPTIVE else values.integer(1)(value),
+        lambda value: value if value == ADAPTIVE else values.places(value),
         "a positive integer or 'adaptive'",
         "How many requests may be in flight, in one process or wherever `SCOPE` says; `adaptive`: "
         "as many as serve the most. Can be changed while serving, with `guard.set_limit()`.",
@@ -323,6 +334,7 @@ SETTINGS = (
         "a name of letters, digits, '.', '_' and '-', or None",
         "What those who share a limit call it; `None` for the app's import name and place. A "
         "`cluster` needs one.",
+        is_text=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_DIR",
@@ -535,9 +547,10 @@ SETTINGS = (
         "CONCURRENCY_GUARD_STATUS_TOKEN",
         None,
         values.optional(values.token),
-        "a text of at least 16 characters that is no number, or None",
+        "a text of at least 16 characters, or None",
         "The password with which one may see the status page.",
         secret=True,
+        is_text=True,
     ),
     Setting(
         "CONCURRENCY_GUARD_STATUS_AUTHORIZE",

@@ -14,7 +14,6 @@ from .core.cluster.address import Address
 from .settings import PREFIX
 from .settings import SETTINGS
 from .settings import NamedLimit
-from .values import from_text
 from .wsgi.clients import ByHeader
 from .wsgi.clients import by_address
 
@@ -107,7 +106,7 @@ def _shown(setting: Setting, value: Any) -> Shown:
     used = [each for each in variables if "__" in each or _says(setting, each, value)]
     unread = next((each for each in variables if each not in used), None)
     default: Any = setting.default
-    if value == setting.read(from_text(default)):
+    if value == setting.parse(default):
         source, value = "default", default  # As it is written: some are read as something else.
     else:
         source = "app.config"
@@ -120,6 +119,6 @@ def _shown(setting: Setting, value: Any) -> Shown:
 
 def _says(setting: Setting, variable: str, value: Any) -> bool:
     try:
-        return bool(setting.read(from_text(os.environ[variable])) == value)
+        return bool(setting.parse(os.environ[variable]) == value)
     except (ValueError, TypeError):
         return False

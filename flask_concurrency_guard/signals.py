@@ -12,6 +12,8 @@ import logging
 from blinker import NamedSignal
 from blinker import Namespace
 
+from .complaints import complain
+
 logger = logging.getLogger(__name__)
 
 _signals = Namespace()
@@ -50,4 +52,4 @@ def emit(signal: NamedSignal, sender: object, **details: object) -> None:
         try:
             receiver(sender, **details)
         except Exception:
-            logger.exception("A receiver of the signal '%s' raised; going on.", signal.name)
+            complain(logger, "A receiver of the signal '%s' raised; going on.", signal.name)

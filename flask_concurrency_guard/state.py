@@ -6,6 +6,7 @@ import gc
 import logging
 from dataclasses import dataclass
 from threading import Lock
+from types import MethodType
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -31,6 +32,7 @@ from .wsgi.arrivals import Arrivals
 from .wsgi.claims import Priorities
 from .wsgi.display import Display
 from .wsgi.middleware import GuardMiddleware
+from .wsgi.middleware import OnFirst
 from .wsgi.rejections import ProblemAnswer
 from .wsgi.servers import find_server
 from .wsgi.servers import warn_of_unreachable
@@ -75,12 +77,24 @@ class AppState:
         """The limiter that all requests have to pass."""
         return self.limits[DEFAULT].limiter
 
+    @property
+    def is_open(self) -> bool:
+        """Whether limits may still be added: until the first request."""
+        return not self.middleware.has_begun
+
+    def unfinished(self) -> int:
+        """Return how many requests are in flight, or wait in a line."""
+        # Nothing that is locked: a signal may have come in the middle of anything.
+        limiters = [limit.limiter for limit in self.limits.values()]
+        in_flight = max(limiter.in_flight for limiter in limiters)
+        return in_flight + sum(limiter.waiting for limiter in limiters)
+
     def add(self, app: Flask, named: NamedLimit) -> None:
         """Add a limit.
 
         :raises SetupError: it comes too late, or can't be shared here.
         """
-        if self.middleware.on_first is None:
+        if not self.is_open:
             raise SetupError(
                 f"The app '{app.name}' has served requests already, so the limit '{named.name}'"
                 " comes too late. Declare it where the app is set up."
@@ -143,8 +157,8 @@ class AppState:
                 matcher.add(limit.limiter, limit.match, limit.endpoint)
         return matcher
 
-    def look_around(self, environ: WSGIEnvironment, matcher: Matcher) -> None:
-        """Adjust to the server that calls the app, and warn of what can't be meant like that."""
+    def look_around(self, matcher: Matcher) -> None:
+        """Warn of what can't be meant like that."""
         for name, endpoint in sorted(matcher.without_view):
             logger.warning(
                 "The limit '%s' is for the endpoint '%s', which the app doesn't have.",
@@ -153,6 +167,8 @@ class AppState:
             )
         for name in matcher.limits_of_views() - self.limits.keys():
             logger.warning("There is no limit '%s', which a view has.", name)
+        for name in {each for cost in matcher.costs.values() for each in cost} - self.limits.keys():
+            logger.warning("There is no limit '%s', of which a view costs several places.", name)
         for name in set(matcher.priorities.values()) - self.priorities.ranks.keys():
             logger.warning(
                 "There is no priority '%s', which a view has. It counts as '%s'; there are: %s.",
@@ -160,6 +176,15 @@ class AppState:
                 self.priorities.default,
                 ", ".join(self.priorities.ranks),
             )
+        if self.settings.json_backend is not None:
+            json.report_patches()
+
+    def look_at_server(self, environ: WSGIEnvironment) -> bool:
+        """Adjust to the server that calls the app, and warn of limits that mean nothing there.
+
+        Return whether it is known now: a test client comes from none, when an app is warmed up
+        before it serves, say.
+        """
         server = find_server(environ)
         for limit in self.limits.values():
             limit.learn_of(server)
@@ -171,8 +196,9 @@ class AppState:
                 if not limit.matters_to(server, sheds_by_age=sheds_by_age)
             ]
             warn_of_unreachable(unreachable, server)
-        if self.settings.json_backend is not None:
-            json.report_patches()
+        if self.status is not None:
+            self.status.begin(environ)
+        return server is not None or "SERVER_SOFTWARE" in environ
 
 
 def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
@@ -186,8 +212,9 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     limiter, store = limit.limiter, limit.store
     limiter.on_full = lambda: _collect_in_tests(get_app())
     wsgi_app: WSGIApplication = app.wsgi_app
-    if getattr(wsgi_app, "__self__", None) is app:
-        wsgi_app = _WeakApplication(app)
+    if isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app:
+        wsgi_app = _WeakApplication(app, wsgi_app.__func__)
+    flask = _WeakApplication(app, type(app).wsgi_app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)
     status = make_status(app, settings)
@@ -200,7 +227,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
             deadline_header=settings.deadline_header,
         ),
         headers=settings.headers,
-        answer=(FlaskAnswer(app, wsgi_app, answer) if settings.reject_via == "flask" else answer),
+        answer=(FlaskAnswer(app, flask, answer) if settings.reject_via == "flask" else answer),
         sender=get_app,
         observers=_make_observers(settings, store, status, get_app),
     )
@@ -212,15 +239,19 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     state.tell_apart([limit])
     looking = Lock()
 
-    def on_first(environ: WSGIEnvironment) -> None:
+    def on_first(environ: WSGIEnvironment) -> OnFirst | None:
         matcher = state.matcher(get_app(), get_app)
         middleware.match = matcher or None  # Nobody pays for what isn't there.
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
-        if looking.acquire(blocking=False):
-            state.tell_apart(state.limits.values(), matcher)
-            state.look_around(environ, matcher)
-            if status is not None:
-                status.begin(environ)
+        if not looking.acquire(blocking=False):
+            return None
+        state.tell_apart(state.limits.values(), matcher)
+        state.look_around(matcher)
+        return None if state.look_at_server(environ) else on_server
+
+    def on_server(environ: WSGIEnvironment) -> OnFirst | None:
+        is_one = "SERVER_SOFTWARE" in environ
+        return None if is_one and state.look_at_server(environ) else on_server
 
     middleware.on_first = on_first
     return state
@@ -272,20 +303,25 @@ def attach(app: Flask, state: AppState) -> None:
 
 
 class _WeakApplication:
-    """An app's own `wsgi_app`, without keeping the app alive.
+    """A method of an app's that is a WSGI app, without keeping the app alive.
 
     The app keeps the middleware, which keeps this. A strong reference would close the circle, and
     an app that nobody needs any more would live until the garbage collector comes by.
     """
 
-    def __init__(self, app: Flask) -> None:
+    def __init__(self, app: Flask, method: Callable[..., Iterable[bytes]]) -> None:
+        self._name = app.name
         self._get_app = ref(app)
-        self._wsgi_app = type(app).wsgi_app
+        self._method = method
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         app = self._get_app()
-        assert app is not None, "the app is being called, so somebody has it"
-        return self._wsgi_app(app, environ, start_response)
+        if app is None:
+            raise SetupError(
+                f"Nobody has kept the Flask app '{self._name}', only its 'wsgi_app'. Keep the app:"
+                " 'app = create_app()', and then 'app.wsgi_app = ProxyFix(app.wsgi_app)'."
+            )
+        return self._method(app, environ, start_response)
 
 
 def _collect_in_tests(app: Flask) -> None:

@@ -38,6 +38,8 @@ class FlaskAnswer:
     That is the one way in that is public and the same in all versions of Flask: the methods that
     dispatch a request or handle its errors changed their parameters in Flask 3.2.
 
+    :param wsgi_app: Flask's own. What else stands in front of it is left out: it may have another
+        app behind it, which would serve the request.
     :param default: what the client gets where the app makes nothing else of it.
     """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+import sys
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ from .wsgi.clients import by_address
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Hashable
+
+MOST_PLACES = 2**31 - 1
 
 BY_STYLE = "style"
 """The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""
@@ -55,6 +58,15 @@ def from_text(value: Any) -> Any:
         return {"none": None, "true": True, "false": False}.get(text.lower(), text)
 
 
+def as_text(value: Any) -> Any:
+    """Return a text as it is, and what `from_prefixed_env` has made of one of digits."""
+    if isinstance(value, str):
+        text = value.strip()
+        return None if text.lower() in ("none", "null") else text
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else value
+
+
 def _require(holds: bool, why: str = "") -> None:
     if not holds:
         raise ValueError(why)
@@ -67,6 +79,12 @@ def integer(least: int, most: float = math.inf) -> Callable[[Any], int]:
         return int(value)
 
     return read
+
+
+def places(value: Any) -> int:
+    """As many as fit into what the processes of a host share."""
+    _require(integer(1)(value) <= MOST_PLACES, f"{MOST_PLACES:,} at most")
+    return int(value)
 
 
 def optional(read: Callable[[Any], Any], nothing: object = None) -> Callable[[Any], Any]:
@@ -105,7 +123,7 @@ def bytes_or_style(value: Any) -> int | str:
 
 def seconds(value: Any) -> float:
     _require(isinstance(value, int | float) and not isinstance(value, bool))
-    _require(math.isfinite(value) and value >= 0)
+    _require(0 <= value <= sys.float_info.max)  # Which an integer may be above.
     return float(value)
 
 
@@ -236,7 +254,8 @@ def headers(value: Any) -> dict[str, str]:
     if value is True:
         return dict(DEFAULT_HEADERS)
     _require(isinstance(value, dict))
-    names = {tag: name for tag, name in value.items() if name not in (None, False)}
+    names = {tag: as_text(name) for tag, name in value.items() if name is not False}
+    names = {tag: name for tag, name in names.items() if name is not None}
     for tag, name in names.items():
         _require(tag in TAGS, f"{tag!r} is not a tag")
         _require(

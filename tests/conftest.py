@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flask_concurrency_guard import complaints
+
 if TYPE_CHECKING:
     from valkey_server import Valkey
 
@@ -34,6 +36,12 @@ THOROUGH = (
     "web/test_",
 )
 """Tests that take long, and of what is the same on every Python."""
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_complaints() -> None:
+    """Let each test hear of what has gone wrong, however short ago another one has."""
+    complaints._next.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -130,7 +130,7 @@ def test_it_can_be_ended_and_begun_while_serving() -> None:
     assert guard.snapshot().limit == 1
     app.test_client().get("/x")
     assert guard.snapshot().limit == 2
-    with pytest.raises(ValueError, match="must be a positive integer, got 'adaptiv'"):
+    with pytest.raises(ValueError, match="must be a positive integer or 'adaptive', got 'adaptiv'"):
         guard.set_limit("adaptiv")  # type: ignore[arg-type]
 
 

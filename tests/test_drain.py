@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 from core_support import wait_until
@@ -34,6 +35,21 @@ def test_before_the_first_request() -> None:
     assert app.test_client().get("/healthz").status_code == 200
 
 
+def test_during_the_first_request() -> None:
+    app, guard = make_app()
+    middleware = app.extensions["concurrency_guard"].middleware
+    look_around = middleware.on_first
+
+    def on_first(environ: Any) -> Any:
+        guard.drain(0)
+        return look_around(environ)
+
+    middleware.on_first = on_first
+    assert app.test_client().get("/x").status_code == 503
+    assert app.test_client().get("/x").status_code == 503
+    assert not guard.ready()
+
+
 def test_it_waits_for_what_is_in_flight() -> None:
     app, guard = make_app()
     held = hold(app)
@@ -51,9 +67,20 @@ def test_who_waits_in_the_line_has_a_turn() -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(lambda: app.test_client().get("/x").status_code)
         wait_until(lambda: guard.snapshot().queued == 1)
-        assert guard.drain(0) == 1
+        assert guard.drain(0) == 2
         held.close()
         assert waiting.result(10) == 200
+
+
+def test_it_waits_for_what_any_limit_has() -> None:
+    app, guard = make_app(limits={"reports": {"limit": 1, "match": "/reports", "max_wait": 10}})
+    with ThreadPoolExecutor(1) as pool:
+        with guard.lease("reports"):
+            waiting = pool.submit(lambda: app.test_client().get("/reports").status_code)
+            wait_until(lambda: guard.snapshot(name="reports").queued == 1)
+            assert guard.drain(0) == 2
+        assert waiting.result(10) == 200
+    assert guard.drain(0) == 0
 
 
 @pytest.mark.parametrize("via", ["wsgi", "flask"])

@@ -50,6 +50,12 @@ def test_paths(path: str, exempt: bool) -> None:
     assert passes(app, path) is exempt
 
 
+@pytest.mark.parametrize("path", ["//healthz", "healthz", "///static/app.css"])
+def test_slashes_in_front_make_no_difference(path: str) -> None:
+    app = make_app(CONCURRENCY_GUARD_EXEMPT=["/healthz", "/static/*"])
+    assert passes(app, "/", environ_overrides={"PATH_INFO": path})
+
+
 def test_everything_can_be_exempt() -> None:
     app = make_app(CONCURRENCY_GUARD_EXEMPT="/*")
     client = app.test_client()
@@ -117,6 +123,16 @@ def test_a_view_class() -> None:
             return "fine"
 
     app.add_url_rule("/healthz", view_func=Health.as_view("health"))
+    assert passes(app, "/healthz")
+
+
+def test_a_method_of_an_object() -> None:
+    class Health:
+        def check(self) -> str:
+            return "fine"
+
+    app = make_app()
+    app.add_url_rule("/healthz", view_func=guard.exempt(Health().check))
     assert passes(app, "/healthz")
 
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import gc
+import io
 import logging
+from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import Any
 from weakref import ref
@@ -10,6 +12,7 @@ import pytest
 from flask import Flask
 from flask import Response
 from flask import jsonify
+from flask import request
 from flask import send_file
 from flask import stream_with_context
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
@@ -150,7 +153,7 @@ def test_errors_of_set_up_are_runtime_errors_and_of_settings_value_errors() -> N
 def test_set_limit_refuses_what_is_no_limit(limit: Any) -> None:
     app = make_app()
     guard = ConcurrencyGuard(app)
-    with pytest.raises(ValueError, match="'limit' must be a positive integer, got "):
+    with pytest.raises(ValueError, match=r"^'limit' must be a positive integer.*, got "):
         guard.set_limit(limit)
     assert guard.snapshot().limit == 32
 
@@ -213,6 +216,31 @@ def test_shadow_mode_admits_and_tells(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == ["Would have rejected 1 request (limit 1); the limit is 1 in flight."]
 
 
+def test_a_logging_filter_that_wants_a_request_harms_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def add_url(record: logging.LogRecord) -> bool:
+        record.url = request.url
+        return True
+
+    handler = logging.StreamHandler(io.StringIO())
+    handler.addFilter(add_url)
+    monkeypatch.setattr(logging.getLogger("flask_concurrency_guard"), "handlers", [handler])
+    app = make_app(LIMIT=1, MAX_WAIT=0)
+    guard = ConcurrencyGuard(app)
+    now = 0.0
+    log = app.extensions["concurrency_guard"].middleware.reporter._logs["default"]
+    log._clock = lambda: now
+    client = app.test_client()
+    with client.get("/"):
+        assert client.get("/").status_code == 503
+        assert client.get("/").status_code == 503
+        assert log.pending
+        now += 2.0
+    assert not log.pending  # It was tried at the end of the response.
+    assert guard.snapshot().in_flight == 0
+
+
 @pytest.mark.parametrize("order", ["guard first", "proxy first"])
 def test_other_middleware_can_lie_on_either_side(order: str) -> None:
     app = make_app(LIMIT=1, MAX_WAIT=0)
@@ -226,6 +254,19 @@ def test_other_middleware_can_lie_on_either_side(order: str) -> None:
     with client.get("/"):
         assert client.get("/").status_code == 503
     assert client.get("/").status_code == 200
+
+
+def test_an_app_may_have_another_method_as_its_wsgi_app() -> None:
+    class Prefixed(Flask):
+        def prefixed(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+            environ["SCRIPT_NAME"] = "/prefix"
+            return super().wsgi_app(environ, start_response)
+
+    app = Prefixed(__name__)
+    app.wsgi_app = app.prefixed  # type: ignore[method-assign]
+    app.add_url_rule("/", "index", lambda: request.script_root)
+    ConcurrencyGuard(app)
+    assert app.test_client().get("/").text == "/prefix"
 
 
 def test_a_guarded_app_inside_a_guarded_app_takes_one_lease_of_each() -> None:
@@ -264,6 +305,20 @@ def test_the_app_is_kept_by_whoever_serves_it() -> None:
         return app
 
     assert Client(serving()).get("/").status_code == 200
+
+
+def test_an_app_of_which_only_the_wsgi_app_is_kept_says_so() -> None:
+    def serving() -> Any:
+        app = make_app()
+        ConcurrencyGuard(app)
+        return ProxyFix(app.wsgi_app)
+
+    with pytest.raises(SetupError) as error:
+        Client(serving()).get("/")
+    assert str(error.value) == (
+        f"Nobody has kept the Flask app '{__name__}', only its 'wsgi_app'. Keep the app:"
+        " 'app = create_app()', and then 'app.wsgi_app = ProxyFix(app.wsgi_app)'."
+    )
 
 
 def test_json_is_made_safe() -> None:

@@ -13,6 +13,7 @@ import pytest
 import support
 from flask import Flask
 from support import hold
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import SetupError
@@ -58,6 +59,25 @@ def test_query_strings_are_shown_where_asked_for() -> None:
     assert {one.what for one in process.serving} == {"GET /report?year=2026", "GET /home"}
     for response in responses:
         response.close()
+
+
+def test_apps_one_inside_the_other_show_a_request_until_it_ends() -> None:
+    inner, inner_guard = make_app(name="inner")
+    outer = Flask("outer")
+    outer.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
+        outer.wsgi_app, {"/in": inner}
+    )
+    outer.config["CONCURRENCY_GUARD_SCOPE"] = "host"
+    outer_guard = ConcurrencyGuard(outer)
+    held = hold(outer, "/in/report")
+
+    def shown(guard: ConcurrencyGuard) -> list[str]:
+        (process,) = guard.snapshot(scope="host").processes
+        return [served.what for served in process.serving]
+
+    assert shown(outer_guard) == shown(inner_guard) == ["GET /in/report"]
+    held.close()
+    assert shown(outer_guard) == shown(inner_guard) == []
 
 
 def test_apps_of_other_names_do_not(memory: Path) -> None:

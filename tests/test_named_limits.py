@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from flask import Blueprint
 from flask import Flask
+from flask import current_app
 from flask.views import MethodView
 from flask.views import View
+from werkzeug.routing import BaseConverter
 from werkzeug.test import create_environ
 
 from flask_concurrency_guard import ConcurrencyGuard
@@ -40,7 +42,9 @@ def make_app(limits: Any = None, **settings: Any) -> tuple[Flask, ConcurrencyGua
 def limits_of(app: Flask, path: str, method: str = "GET") -> set[str]:
     """The names of all limits whose place a request to `path` holds."""
     state = app.extensions["concurrency_guard"]
-    with app.test_client().open(path, method=method, buffered=False):
+    # As a server puts it: the test client takes what begins with two slashes for a host.
+    environ = {"PATH_INFO": path}
+    with app.test_client().open(method=method, environ_overrides=environ, buffered=False):
         return {name for name, limit in state.limits.items() if limit.limiter.in_flight}
 
 
@@ -52,6 +56,22 @@ def test_a_path() -> None:
     assert limits_of(app, "/reports/2026") == {"default", "reports"}
     assert limits_of(app, "/reports") == {"default"}
     assert limits_of(app, "/") == {"default"}
+
+
+@pytest.mark.parametrize("slashes", ["/", "//", "///", ""], ids=repr)
+def test_slashes_in_front_make_no_difference(slashes: str) -> None:
+    app, guard = make_app(REPORTS)
+    app.add_url_rule("/chart", "chart", guard.limit("charts", 1)(lambda: "chart"))
+    assert limits_of(app, f"{slashes}reports/2026") == {"default", "reports"}
+    assert limits_of(app, f"{slashes}chart") == {"default", "charts"}
+
+
+def test_a_slash_at_the_end_that_may_be_left_out() -> None:
+    app, guard = make_app()
+    view = guard.limit("reports", 1)(lambda: "report")
+    app.add_url_rule("/report/", "report", view, strict_slashes=False)
+    assert limits_of(app, "/report/") == {"default", "reports"}
+    assert limits_of(app, "/report") == {"default", "reports"}
 
 
 def test_the_narrow_limit_rejects_and_leaves_the_rest_alone() -> None:
@@ -213,6 +233,44 @@ def test_a_view_class_and_its_methods() -> None:
     assert [limiter.name for limiter in match(head)] == ["reads"]
     assert limits_of(app, "/whole") == {"default", "classes"}
     assert limits_of(app, "/decorated") == {"default", "decorated"}
+
+
+def test_a_method_of_an_object() -> None:
+    class Reports:
+        def index(self) -> str:
+            return "index"
+
+    app, guard = make_app()
+    view = guard.limit("reports", 1, cost=2)(Reports().index)
+    app.add_url_rule("/report", "report", view)
+    assert limits_of(app, "/report") == {"default", "reports"}
+
+
+class Item(BaseConverter):
+    """As one that gets the item from the app's database."""
+
+    def to_python(self, value: str) -> Any:
+        return current_app.config["ITEMS"][value]
+
+
+def make_app_with_items() -> tuple[Flask, ConcurrencyGuard]:
+    app, guard = make_app()
+    app.config["ITEMS"] = {"1": "an item"}
+    app.url_map.converters["item"] = Item
+    app.add_url_rule("/items/<item:item>", "item", guard.limit("items", 1)(lambda item: item))
+    return app, guard
+
+
+def test_a_converter_may_need_the_app() -> None:
+    app, _ = make_app_with_items()
+    assert limits_of(app, "/items/1") == {"default", "items"}
+    assert app.test_client().get("/items/1").text == "an item"
+
+
+def test_what_a_converter_raises_is_left_to_the_app() -> None:
+    app, _ = make_app_with_items()
+    app.register_error_handler(500, lambda error: (repr(error.original_exception), 500))
+    assert app.test_client().get("/items/2").text == "KeyError('2')"
 
 
 def test_a_blueprint() -> None:
@@ -439,13 +497,13 @@ def test_a_wait_that_is_none(wait: float) -> None:
         ),
         (
             {"reports": 2},
-            "The limit 'reports' must be a dictionary such as {'limit': 2, 'match':"
-            " '/reports/*'}, got 2.",
+            "The limit 'reports' must be a dictionary that says the 'limit', such as {'limit': 2,"
+            " 'match': '/reports/*'}, got 2.",
         ),
         (
             {"reports": {"match": "/reports/*"}},
-            "The limit 'reports' must be a dictionary such as {'limit': 2, 'match':"
-            " '/reports/*'}, got {'match': '/reports/*'}.",
+            "The limit 'reports' must be a dictionary that says the 'limit', such as {'limit': 2,"
+            " 'match': '/reports/*'}, got {'match': '/reports/*'}.",
         ),
         (
             {"re:ports": {"limit": 2}},
@@ -508,6 +566,34 @@ def test_a_limit_is_declared_once() -> None:
         "The limit 'a' is there already, with other settings. Say what it is once, and"
         " '@guard.limit(\"a\")' from then on."
     )
+
+
+@pytest.mark.parametrize("order", ["guard first", "limit first"])
+def test_the_apps_of_one_factory_may_differ_in_a_limit(order: str) -> None:
+    guard = ConcurrencyGuard()
+
+    def make_another(limit: int) -> Flask:
+        app = Flask(__name__)
+        if order == "guard first":
+            guard.init_app(app)
+        app.add_url_rule("/", "index", guard.limit("a", limit)(lambda: "index"))
+        if order == "limit first":
+            guard.init_app(app)
+        assert app.test_client().get("/").status_code == 200
+        return app
+
+    apps = [make_another(2), make_another(3)]
+    assert [guard.snapshot(app, name="a").limit for app in apps] == [2, 3]
+
+
+def test_a_limit_of_a_new_app_is_none_of_one_that_serves() -> None:
+    serving, guard = make_app()
+    serving.test_client().get("/").close()
+    app = Flask(__name__)
+    guard.init_app(app)
+    app.add_url_rule("/report", "report", guard.limit("reports", 1)(lambda: "report"))
+    assert limits_of(app, "/report") == {"default", "reports"}
+    assert limits_of(serving, "/report") == {"default"}
 
 
 def test_a_limit_that_there_is_not(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,6 +37,12 @@ def test_by_address() -> None:
     assert guard.snapshot().rejected["client"] == 1
 
 
+def test_clients_on_a_unix_socket_are_not_taken_for_one() -> None:
+    app, _ = make_app(key="remote_addr", per_key=1)
+    with ask(app, address=""):
+        assert ask(app, address="").status_code == 200
+
+
 def test_by_header() -> None:
     app, _ = make_app(key="header:x-api-key", per_key=1)
     with ask(app, key="a"), ask(app), ask(app):

@@ -67,6 +67,14 @@ def test_the_defaults_are_not_shared() -> None:
         ("SCOPE", "host", "host"),
         ("NAME", "my-app_2.0", "my-app_2.0"),
         ("NAME", "none", None),
+        ("NAME", " NULL ", None),
+        ("NAME", " 2024 ", "2024"),
+        ("NAME", 2024, "2024"),
+        ("NAME", "2.0", "2.0"),
+        ("NAME", "true", "true"),
+        ("STATUS_TOKEN", "1234567890123456", "1234567890123456"),
+        ("STATUS_TOKEN", 1234567890123456, "1234567890123456"),
+        ("STATUS_TOKEN", "None", None),
         ("DIR", "/run/app", Path("/run/app")),
         ("DIR", Path("/run/app"), Path("/run/app")),
         ("STORE_URL", "redis://cache:6379/1", read_url("redis://cache:6379/1")),
@@ -102,6 +110,7 @@ def test_the_defaults_are_not_shared() -> None:
         ("HEADERS", {}, {}),
         ("HEADERS", True, {"process_id": "X-Process-Id", "thread_id": "X-Thread-Id"}),
         ("HEADERS", {"limit": "X-Limit", "thread_id": None}, {"limit": "X-Limit"}),
+        ("HEADERS", {"limit": "X-Limit", "thread_id": "none"}, {"limit": "X-Limit"}),
         ("HEADERS", '{"queue_time": "X-Queue-Time"}', {"queue_time": "X-Queue-Time"}),
         ("METRICS", "prometheus", ("prometheus",)),
         ("METRICS", ["otel", "prometheus"], ("prometheus", "otel")),
@@ -155,6 +164,11 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
         ("LIMIT", -1, "must be a positive integer or 'adaptive', got -1."),
         ("LIMIT", 1.5, "must be a positive integer or 'adaptive', got 1.5."),
         ("LIMIT", True, "must be a positive integer or 'adaptive', got True."),
+        (
+            "LIMIT",
+            2**31,
+            "must be a positive integer or 'adaptive', got 2147483648 (2,147,483,647 at most).",
+        ),
         ("LIMIT", "true", "must be a positive integer or 'adaptive', got 'true'."),
         ("LIMIT", None, "must be a positive integer or 'adaptive', got None."),
         ("SCOPE", "network", "must be 'process', 'host' or 'cluster', got 'network'."),
@@ -162,6 +176,13 @@ def test_a_right_value(key: str, value: Any, result: Any) -> None:
             "NAME",
             "a/b",
             "must be a name of letters, digits, '.', '_' and '-', or None, got 'a/b'.",
+        ),
+        ("NAME", True, "must be a name of letters, digits, '.', '_' and '-', or None, got True."),
+        ("NAME", 2.5, "must be a name of letters, digits, '.', '_' and '-', or None, got 2.5."),
+        (
+            "STATUS_TOKEN",
+            "123456789012345",
+            "must be a text of at least 16 characters, or None, got something else.",
         ),
         ("DIR", 1, "must be the absolute path of a folder, or None, got 1."),
         (
@@ -303,6 +324,24 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
     assert str(error.value) == f"'CONCURRENCY_GUARD_{key}' {message}"
 
 
+@pytest.mark.parametrize("value", [10**400, str(10**400)], ids=["integer", "text"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        "STORE_TIMEOUT",
+        "LEASE_TIME",
+        "MAX_WAIT",
+        "MAX_AGE",
+        "CODEL_TARGET",
+        "CODEL_INTERVAL",
+        "SLOW_AFTER",
+    ],
+)
+def test_more_seconds_than_a_float_can_be_are_refused(key: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f" got {value!r}\\.$"):
+        read(key, value)
+
+
 @pytest.mark.parametrize(
     ("key", "hint"),
     [
@@ -325,6 +364,12 @@ def test_an_unknown_key_names_the_nearest(key: str, hint: str) -> None:
     assert str(error.value) == f"'CONCURRENCY_GUARD_{key}' is not a setting. {hint}"
 
 
+def test_a_key_of_the_app_that_is_no_text_is_not_ours() -> None:
+    config: dict[Any, Any] = {5: 1, None: 2}
+    assert read_settings(config).limit == 32
+    assert (config[5], config[None]) == (1, 2)
+
+
 def test_a_wrong_setting_stops_init_app_and_leaves_the_app_alone() -> None:
     app = Flask(__name__)
     app.config["CONCURRENCY_GUARD_LIMIT"] = "ten"
@@ -342,6 +387,8 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
         "LIMIT": "3",
         "MAX_WAIT": "0.5",
         "MODE": "shadow",
+        "NAME": "2024",
+        "STATUS_TOKEN": "1234567890123456",
         "EXEMPT": "/healthz,/static/*",
         "HEADERS__process_id": "X-Worker",
         "HEADERS__queue_time": "X-Queued",
@@ -355,6 +402,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert settings.exempt == ("/healthz", "/static/*")
     assert settings.headers == {"process_id": "X-Worker", "queue_time": "X-Queued"}
     assert settings.json_backend is None
+    assert (settings.name, settings.status_token) == ("2024", "1234567890123456")
 
 
 RULES_OF_NO_STYLE = {

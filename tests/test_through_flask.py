@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.exceptions import HTTPException
 from werkzeug.exceptions import ServiceUnavailable
 from werkzeug.exceptions import TooManyRequests
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import ConcurrencyGuardError
@@ -18,8 +19,10 @@ from flask_concurrency_guard import ServerBusy
 from flask_concurrency_guard import TooManyInFlight
 
 
-def make_app(status: int = 503, **config: Any) -> Flask:
+def make_app(status: int = 503, mounts: Any = None, **config: Any) -> Flask:
     app = Flask(__name__)
+    if mounts is not None:
+        app.wsgi_app = DispatcherMiddleware(app.wsgi_app, mounts)  # type: ignore[method-assign]
     app.config.update(
         CONCURRENCY_GUARD_LIMIT=1,
         CONCURRENCY_GUARD_MAX_WAIT=0,
@@ -127,6 +130,16 @@ def test_neither_the_view_nor_other_before_request_functions_run() -> None:
     assert calls == []
     assert client.get("/view").status_code == 200
     assert calls == ["before", "view"]
+
+
+def test_an_app_that_is_mounted_inside_the_guard_is_not_called() -> None:
+    mounted = Flask("mounted")
+    mounted.add_url_rule("/", "index", lambda: "mounted")
+    app = make_app(mounts={"/mounted": mounted})
+    assert app.test_client().get("/mounted/").text == "mounted"
+    response = rejected(app, "/mounted/")
+    assert response.status_code == 503
+    assert values(response, "Retry-After") == ["7"]
 
 
 def test_a_client_can_not_pretend_to_be_rejected() -> None:

@@ -21,6 +21,7 @@ from .checks.table import run_checks
 from .loading import find_state
 from .loading import load_app
 from .screen import make_screen
+from .screen import writing
 
 Found = list[tuple[str, Finding]]
 
@@ -59,12 +60,12 @@ def check(
     except BadPlan as problem:
         raise click.UsageError(str(problem)) from problem
     found = _find(ctx, plan, timeout)
-    if wants_json:
-        click.echo(
-            standard_json.dumps([_as_json(name, finding) for name, finding in found], indent=2)
-        )
-    else:
-        _show(found, plan)
+    with writing():
+        if wants_json:
+            findings = [_as_json(name, finding) for name, finding in found]
+            click.echo(standard_json.dumps(findings, indent=2))
+        else:
+            _show(found, plan)
     worst = {Severity.ERROR, Severity.WARNING} if strict else {Severity.ERROR}
     if any(finding.severity in worst for _, finding in found):
         ctx.exit(1)
@@ -95,7 +96,10 @@ def _as_json(name: str, finding: Finding) -> dict[str, str]:
 def _show(found: Found, plan: Plan | None) -> None:
     screen = make_screen()
     if plan is not None and plan.source:
-        screen.text(f"Of {plan.name}, {plan.source} in the environment says more.")
+        screen.text(
+            f"What isn't given here is as {plan.source} in the environment says: {plan.name}"
+            f" {plan.described}."
+        )
         screen.line()
     for _, finding in found:
         screen.marked(str(finding.severity), finding.what)

@@ -16,6 +16,7 @@ from ..shown import shown_settings
 from .loading import find_state
 from .loading import load_app
 from .screen import make_screen
+from .screen import writing
 
 if TYPE_CHECKING:
     from ..limits import AppLimit
@@ -45,10 +46,11 @@ def config(ctx: click.Context, changed: bool, wants_json: bool) -> None:
             f"The app '{app.name}' has no guard. Set it up with 'ConcurrencyGuard(app)'."
         )
     settings = [each for each in shown_settings(state.settings) if each.is_changed or not changed]
-    if wants_json:
-        click.echo(standard_json.dumps(_as_json(state, settings), indent=2))
-    else:
-        _show(state, settings)
+    with writing():
+        if wants_json:
+            click.echo(standard_json.dumps(_as_json(state, settings), indent=2))
+        else:
+            _show(state, settings)
 
 
 def _as_json(state: AppState, settings: list[Shown]) -> dict[str, Any]:

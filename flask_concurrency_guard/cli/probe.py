@@ -23,6 +23,7 @@ from .probing.target import BadTarget
 from .probing.target import find_target
 from .screen import make_screen
 from .screen import printable
+from .screen import writing
 
 MOST_REDIRECTS = 3
 
@@ -40,8 +41,13 @@ _FAILURES = {
     "refused": "Nothing listens at '{url}'. Start the server, or say another port.",
     "tls": "No TLS connection to '{url}' ({details}). With a certificate of your own making:"
     " --insecure.",
+    "plain": "'{url}' speaks plain HTTP, not TLS ({details}): use http://.",
     "broken": "'{url}' gave no proper answer ({details}).",
 }
+
+
+_NOT_TLS = ("wrong version number", "packet length too long", "record layer failure")
+"""What OpenSSL says of an answer in plain HTTP. From 3.2 on it is one of the later ones."""
 
 
 def _read_header(ctx: click.Context, option: click.Parameter, values: Sequence[str]) -> object:
@@ -76,8 +82,14 @@ def _read_header(ctx: click.Context, option: click.Parameter, values: Sequence[s
     "-H", "--header", "headers", multiple=True, callback=_read_header,
     help="A request header, like 'Name: value'. Can be given several times.",
 )  # fmt: skip
-@click.option("--process-header", default="X-Process-Id", show_default=True, help="The tag's name.")
-@click.option("--thread-header", default="X-Thread-Id", show_default=True, help="The tag's name.")
+@click.option(
+    "--process-header", default="X-Process-Id", show_default=True,
+    help="The name of the response header that tells the process.",
+)  # fmt: skip
+@click.option(
+    "--thread-header", default="X-Thread-Id", show_default=True,
+    help="The name of the one that tells the thread.",
+)  # fmt: skip
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
 @click.option("--yes", is_flag=True, help="Really send requests to another machine.")
 @click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
@@ -113,10 +125,11 @@ def probe(
     tags = Tags(process_header.lower(), thread_header.lower())
     asker, facts = _observe(asker, number, min(at_once or MOST_AT_ONCE, number), tags)
     conclusion = conclude(facts)
-    if wants_json:
-        click.echo(standard_json.dumps(as_json(asker.target, facts, conclusion), indent=2))
-    else:
-        show(make_screen(), asker.target, facts, conclusion)
+    with writing():
+        if wants_json:
+            click.echo(standard_json.dumps(as_json(asker.target, facts, conclusion), indent=2))
+        else:
+            show(make_screen(), asker.target, facts, conclusion)
 
 
 def _observe(asker: Asker, number: int, at_once: int, tags: Tags) -> tuple[Asker, Facts]:
@@ -162,7 +175,10 @@ def _follow(asker: Asker, answer: Answer) -> tuple[Asker, Answer]:
 
 
 def _why(asker: Asker, answer: Answer) -> click.ClickException:
-    text = _FAILURES[answer.failure].format(
+    failure = answer.failure
+    if failure == "tls" and any(said in answer.details for said in _NOT_TLS):
+        failure = "plain"
+    text = _FAILURES[failure].format(
         url=asker.target.url, timeout=asker.timeout, details=answer.details
     )
     return click.ClickException(printable(text))

@@ -23,6 +23,7 @@ from ..logs.reading import without_collector
 from ..logs.requests import TimeIs
 from ..logs.show import show
 from ..logs.tally import Tally
+from .screen import writing
 
 TIME_IS = (
     "What the time in a server's log is: when a request ended (gunicorn, nginx) or when it"
@@ -50,19 +51,28 @@ def report(files: tuple[str, ...], as_json: bool, html_path: Path | None, time_i
     """Tell what access logs tell: rates, rejections, how many were in flight, waits, the slowest
     paths and requests, and which limit would have been right.
 
-    FILE is an access log of the guard, or one of gunicorn, nginx or Apache; plain, .gz or .zst; or
-    - for the standard input. Several are read as one log. No app is needed.
+    FILE is an access log of the guard, or one of gunicorn, nginx, Apache or Flask's development
+    server; plain, .gz or .zst; or - for the standard input. Several are read as one log. No app is
+    needed.
     """
     found = read(files, TimeIs(time_is))
     if html_path is not None:
-        with telling_errors():
-            html_path.write_text(page(describe(found)), "utf-8")
-    if as_json:
-        click.echo(standard_json.dumps(asdict(found), indent=2))
-    elif html_path is not None:
-        click.echo(f"The report is in '{html_path}'.")
-    else:
-        show(describe(found))
+        _write(html_path, page(describe(found)))
+    with writing():
+        if as_json:
+            click.echo(standard_json.dumps(asdict(found), indent=2))
+        elif html_path is not None:
+            click.echo(f"The report is in '{click.format_filename(html_path)}'.")
+        else:
+            show(describe(found))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as error:
+        name = click.format_filename(path)
+        raise click.ClickException(f"'{name}': {error.strerror}.") from error
 
 
 def read(names: tuple[str, ...], time_is: TimeIs) -> Report:
@@ -85,5 +95,3 @@ def telling_errors() -> Iterator[None]:
         yield
     except LogError as error:
         raise click.ClickException(str(error)) from error
-    except OSError as error:
-        raise click.ClickException(f"'{error.filename}': {error.strerror}.") from error

@@ -9,11 +9,16 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
+from contextlib import contextmanager
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
+import click
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Sequence
     from typing import TextIO
 
@@ -21,6 +26,23 @@ NARROWEST, WIDEST = 40, 100
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red", "": ""}
 """How what is so severe looks."""
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """Let the block write to stdout, and all of it get there.
+
+    :raises ClickException: it doesn't, as the disk is full.
+    """
+    try:
+        yield
+        click.echo(nl=False)  # Which flushes.
+    except BrokenPipeError:
+        raise  # Who has read enough, such as 'head': click ends quietly.
+    except OSError as error:
+        with suppress(OSError):
+            sys.stdout.close()  # Otherwise Python tries once more, at its end.
+        raise click.ClickException(f"The output can't be written: {error.strerror}.") from error
 
 
 class Screen(Protocol):

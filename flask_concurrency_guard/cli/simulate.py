@@ -23,6 +23,7 @@ from ..logs.requests import TimeIs
 from ..logs.show import show
 from .report import TIME_IS
 from .report import telling_errors
+from .screen import writing
 
 LONG = 20_000
 """What has fewer requests is simulated in a moment."""
@@ -164,10 +165,11 @@ def simulate(
             with_contention=contention,
             on_done=on_done,
         )
-    if as_json:
-        click.echo(standard_json.dumps(asdict(found), indent=2))
-    else:
-        show(describe(found))
+    with writing():
+        if as_json:
+            click.echo(standard_json.dumps(asdict(found), indent=2))
+        else:
+            show(describe(found))
 
 
 def _read(names: tuple[str, ...], time_is: TimeIs, most: int, seed: int) -> Workload:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from ..observe.workers import Worker
 from ..observe.workers import read_workers
 from ..state import EXTENSION
 from ..status import place_finder
+from .screen import writing
 from .status_text import render
 
 if TYPE_CHECKING:
@@ -42,13 +44,16 @@ def status(*, watch: bool, as_json: bool) -> None:
     if watch and as_json:
         raise click.UsageError("'--json' is written once. Leave '--watch' out.")
     read = _reader()
+    if watch and sys.stdout.isatty() and not _is_dumb():
+        _watch(lambda: _shown(read()))
+        return
     if as_json:
         now = time.time()
-        click.echo(standard_json.dumps(describe(read(), now), indent=2))
-    elif watch and sys.stdout.isatty():
-        _watch(lambda: _shown(read()))
+        text = standard_json.dumps(describe(read(), now), indent=2)
     else:
-        click.echo(_shown(read()))
+        text = _shown(read())
+    with writing():
+        click.echo(text)
 
 
 def _reader() -> Callable[[], list[Worker]]:
@@ -88,7 +93,14 @@ def _nothing(*, is_on: bool, where: str) -> str:
 
 def _shown(workers: list[Worker]) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    return render(workers, time.time(), can_draw=encoding.lower().startswith("utf"))
+    text = render(workers, time.time(), can_draw=encoding.lower().startswith("utf"))
+    # Rich heeds the two by itself, click doesn't.
+    return click.unstyle(text) if os.environ.get("NO_COLOR") or _is_dumb() else text
+
+
+def _is_dumb() -> bool:
+    """Return whether the terminal can do nothing but write."""
+    return os.environ.get("TERM") == "dumb"
 
 
 def _watch(look: Callable[[], str]) -> None:

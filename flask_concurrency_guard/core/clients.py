@@ -8,6 +8,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..complaints import complain
 from .decisions import Mode
 from .decisions import Reason
 from .decisions import Rejection
@@ -119,7 +120,7 @@ class ClientLimiter:
             key = self._key(holder)
             hash(key)
         except Exception:
-            logger.exception("Who the client is could not be found out; going on without.")
+            complain(logger, "Who the client is could not be found out; going on without.")
             return None
         return key
 

@@ -19,6 +19,9 @@ LASTING = 20
 SAME = 0.25
 """By which share of what it was the least delay may change where the queue keeps its length."""
 
+IDLE = 5
+"""After how many intervals in which nobody came what was before tells nothing any more."""
+
 DOWN = 0.8
 UP = 1.1
 """By what the bound is multiplied from one interval to the next, where it gets shorter or longer.
@@ -80,30 +83,36 @@ class Controller(CoDel):
     def after_fork(self) -> None:
         super().after_fork()
         self.interval = self._shortest_interval
-        self.bound = 4 * self.interval
+        self.bound = self._longest = 4 * self.interval
         self._lowered = 0.0  # By how much the bound is lower than in the interval before.
         self._length = 0.0  # The least delay when the queue began to keep its length,
         self._kept = 0  # so many intervals ago.
 
     def _begin_interval(self, least: float) -> None:
+        service_time = self._service_time()
+        if self._clock() - self._end > max(IDLE * self.interval, 2 * service_time):
+            self.is_standing = False  # What comes now may be a burst.
+            return
         super()._begin_interval(least)
         came = self._overdue + self._served
         excess = self._overdue / came
         of_the_last_step = self._served * self._lowered / self.interval / came
-        service_time = self._service_time()
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
         each = min(self.interval / self._served, service_time)
         self.interval = stretched(self._shortest_interval, service_time)
         if not self.is_standing or abs(least - self._length) > SAME * self._length:
             self._length, self._kept = least, 0
         self._kept += 1
-        bound = self.bound
+        shortest = max(2 * self.target, FEW * each)
+        longest = max(4 * self.interval, MANY * each)
+        # As long as nothing speaks against it, it is the longest at once, and doesn't have to grow:
+        # where requests take long, a burst does, too.
+        bound = longest if self.bound >= self._longest else self.bound
         if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
             bound *= DOWN
         elif excess <= EXCESS / 2 and not self._is_rush():
             bound *= UP
-        shortest = max(2 * self.target, FEW * each)
-        longest = max(4 * self.interval, MANY * each)
         bound = min(max(bound, shortest), longest)
+        self._longest = longest
         self._lowered = max(self.bound - bound, 0.0)
         self.bound = bound

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from .tuner import Change
 
 
@@ -23,6 +25,10 @@ class Mode(StrEnum):
 
     OFF = "off"
     """Do nothing at all."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> NoReturn:
+        raise ValueError(f"'mode' must be 'enforce', 'shadow' or 'off', got {value!r}.")
 
 
 class Reason(StrEnum):

@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ..complaints import complain
 from .admission import Admission
 from .admission import positive
 from .claims import PLAIN
@@ -29,7 +29,6 @@ from .tuner import Tuner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from collections.abc import Iterator
     from collections.abc import Mapping
     from threading import Lock
 
@@ -75,6 +74,11 @@ class Limiter(Admission):
         # The line doesn't notice the end of it as long as all find a place.
         return self._line.is_rush and self.in_flight >= self._places
 
+    @property
+    def waiting(self) -> int:
+        """How many wait in the line. In shadow mode nobody really does."""
+        return len(self._line) if self.mode is _ENFORCE else 0
+
     def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit, at once and without blocking.
 
@@ -85,19 +89,21 @@ class Limiter(Admission):
         if tuner is not None and self._ceiling is not None:
             tuner.set_ceiling(self._ceiling)
         limit = positive(limit if tuner is None else tuner.limit)
-        with self._holding_lock():
+        with self._lock:
             self.tuner = tuner
             self.limit = self._places = limit
             self._advance_line()
+        self.settle()
 
     def set_ceiling(self, ceiling: int) -> None:
         """Tell who learns the limit how many the server can have in flight."""
-        with self._holding_lock():
+        with self._lock:
             self._ceiling = ceiling
             if self.tuner is not None:
                 self.tuner.set_ceiling(ceiling)
                 self.limit = self._places = self.tuner.limit
                 self._advance_line()
+        self.settle()
 
     def set_mode(self, mode: str) -> None:
         """Change the mode, at once; for all who share the limit.
@@ -109,7 +115,7 @@ class Limiter(Admission):
     def set_mode_here(self, mode: str) -> None:
         """Change the mode in this process only."""
         mode = Mode(mode)
-        with self._holding_lock():
+        with self._lock:
             if mode is self.mode:
                 return
             self.mode = mode
@@ -117,6 +123,7 @@ class Limiter(Admission):
                 if lease._wakeup is not None:
                     self._grant(lease, lease._wakeup)
             self._line.clear()
+        self.settle()
 
     def tell_apart(
         self, claim_of: Callable[[Any], Claim], shares: Mapping[str, float] | None = None
@@ -127,14 +134,17 @@ class Limiter(Admission):
             logged, and it is one place like all others.
         :param shares: what part of the limit each partition is guaranteed, at most 1 together.
         """
-        with self._holding_lock():
+        with self._lock:
             self._tell_apart(claim_of, shares)
+        self.settle()
 
     def snapshot(self) -> Snapshot:
         """Return the numbers of this instant."""
         self.settle()
-        with self._holding_lock():
-            return self._snapshot()
+        with self._lock:
+            snapshot = self._snapshot()
+        self.settle()
+        return snapshot
 
     def acquire(
         self, holder: object = None, verdict: Verdict = WELCOME, claim: Claim = PLAIN
@@ -191,18 +201,21 @@ class Limiter(Admission):
 
     def reject(self, reason: Reason) -> Rejection:
         """Return the rejection of one that is not let in for another reason; count it."""
-        with self._holding_lock():
-            return self._reject(reason, 0.0)
+        with self._lock:
+            rejection = self._reject(reason, 0.0)
+        self.settle()
+        return rejection
 
     def withdraw(self, lease: Lease) -> None:
         """Take `lease` back as if it had never been admitted: its request was rejected after all.
 
         That tells nothing of how long leases are held.
         """
-        with self._holding_lock():
+        with self._lock:
             if not lease._released:
                 self._admitted -= lease._epoch == self._epoch
                 self._take_back(lease, was_served=False)
+        self.settle()
 
     def reclaim(self, lease: Lease) -> None:
         """Take back a lease that is being collected.
@@ -237,13 +250,6 @@ class Limiter(Admission):
             if self.on_release is not None:
                 self.on_release(lease)
 
-    @contextmanager
-    def _holding_lock(self) -> Iterator[None]:
-        """Hold the lock, and settle afterwards. `acquire` and `release` do so by themselves."""
-        with self._lock:
-            yield
-        self.settle()
-
     def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
         longest = min(lease._verdict.max_wait, threading.TIMEOUT_MAX)
         try:
@@ -255,14 +261,17 @@ class Limiter(Admission):
             reason = self._second_thought(lease) if admitted else lease._verdict.late
         except BaseException:
             # A killed greenlet, a timeout of gevent's, Ctrl-C.
-            with self._holding_lock():
+            with self._lock:
                 self._leave_line(lease)
+            self.settle()
             raise
         if reason is None:
             return lease
-        with self._holding_lock():
+        with self._lock:
             self._leave_line(lease)
-            return lease.rejection or self._reject(reason, lease.queue_time)
+            rejection = lease.rejection or self._reject(reason, lease.queue_time)
+        self.settle()
+        return rejection
 
     def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
         """Return whether `lease` left the line within `longest` seconds."""
@@ -273,8 +282,9 @@ class Limiter(Admission):
             longest -= HOLD
             if longest <= 0:
                 return False
-            with self._holding_lock():
+            with self._lock:
                 self._advance_line()
+            self.settle()
         return True
 
     def _second_thought(self, lease: Lease) -> Reason | None:
@@ -293,5 +303,5 @@ class Limiter(Admission):
         try:
             return self.claim_of(holder)
         except Exception:
-            logger.exception("What a request asks for could not be found out; going on without.")
+            complain(logger, "What a request asks for could not be found out; going on without.")
             return PLAIN

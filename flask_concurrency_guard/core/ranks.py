@@ -93,10 +93,13 @@ class RankedLine(Line):
             return waiting[0] if self.is_newest_first else waiting[-1]
         return self._stalest(waiting, limit, now) if mine == standing(worst) else None
 
-    def _turn(self, group: Group, places: int) -> tuple[bool, bool, int]:
+    def _turn(self, group: Group, places: int) -> tuple[bool, bool, int, float]:
         """Return by what it is decided whose turn it is; the least goes first."""
         is_overdue = self._passed.get(group, 0) >= AGING
-        return self._is_over(group, places), not is_overdue, group[0]
+        came = self._first(self._groups[group]).started
+        # Among equals the line's order decides, whatever partition they are of.
+        order = -came if self.is_newest_first else came
+        return self._is_over(group, places), not is_overdue, group[0], order
 
     def _may_enter(self, group: Group, taken: int, places: int) -> bool:
         if self._shares is None:

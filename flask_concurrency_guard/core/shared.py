@@ -15,6 +15,7 @@ from .limiter import Limiter
 if TYPE_CHECKING:
     from threading import Lock
 
+    from .claims import Claim
     from .cluster.member import ClusterSnapshot
     from .host.process import HostSnapshot
     from .host.tuner import HostTuner
@@ -63,10 +64,11 @@ class SharedLimiter(Limiter):
         :raises StoreError: it can't be changed now.
         """
         limit = positive(limit)
-        with self._holding_lock():
+        with self._lock:
             self._store.set_limit(limit)
             self.limit = limit
             self._fill()
+        self.settle()
 
     def set_mode(self, mode: str) -> None:
         """See `Limiter.set_mode`. Other processes notice at their next request, or soon.
@@ -75,8 +77,9 @@ class SharedLimiter(Limiter):
         :raises StoreError: it can't be changed now.
         """
         mode = Mode(mode)
-        with self._holding_lock():
+        with self._lock:
             self._store.set_mode(mode)
+        self.settle()
 
     def settle(self) -> None:
         """See `Limiter.settle`. Then follow the mode that was set for all, if it has changed."""
@@ -94,20 +97,25 @@ class SharedLimiter(Limiter):
         """
         if self.tuner is None:
             raise ValueError("Only a limit that was set up to be learned can be learned.")
-        with self._holding_lock():
+        with self._lock:
             self.tuner.resume()
+        self.settle()
 
     def set_ceiling(self, ceiling: int) -> None:
         """Do nothing: how many processes there will be, nobody knows."""
 
     def snapshot_of_all(self) -> HostSnapshot | ClusterSnapshot:
         """Return what all processes that share the limit are at."""
-        with self._holding_lock():
-            return self._store.snapshot(self.name)
+        self.settle()
+        with self._lock:
+            snapshot = self._store.snapshot(self.name)
+        self.settle()
+        return snapshot
 
     def _admit_from_line(self) -> None:
-        with self._holding_lock():
+        with self._lock:
             self._fill(starving=True)
+        self.settle()
 
     def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
         end = time.monotonic() + longest
@@ -120,15 +128,26 @@ class SharedLimiter(Limiter):
 
     def _watch(self, lease: Lease) -> bool:
         """Ask the store for a place, if it is for `lease` to do so; return whether it is."""
-        with self._holding_lock():
+        with self._lock:
             if self._watcher is None and _is_waiting(lease):
                 self._watcher = lease
             if self._watcher is not lease:
                 return False
             self._fill(starving=True)
+        self.settle()
         return True
 
     # Everything below runs with the lock held.
+
+    def _has_room_for(self, claim: Claim, cost: int) -> bool:
+        if self._shares is None or self._taken() + cost <= self._places:
+            return super()._has_room_for(claim, cost)
+        # Whose a place is can only be told once it is lent.
+        nobody_waits = self._line.peek(self._taken(), self._places) is None
+        if nobody_waits and self._has_room(cost) and super()._has_room_for(claim, cost):
+            return True
+        self._left()
+        return False
 
     def _has_room(self, cost: int) -> bool:
         wanted = self._taken() + cost

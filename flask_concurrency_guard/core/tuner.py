@@ -7,6 +7,8 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ..complaints import complain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -88,7 +90,7 @@ class Tuner:
         except Exception:
             # No request may suffer from that.
             self._is_broken, self.limit = True, before
-            logger.exception("The limit stays at %d: what learns it has failed.", before)
+            complain(logger, "The limit stays at %d: what learns it has failed.", before)
         return self.limit
 
     def last_changes(self) -> tuple[Change, ...]:

@@ -84,10 +84,15 @@ def _load(name: str, policy: Policy) -> Backend:
             " with all digits: choose 'msgspec', 'orjson' or 'simplejson', or 'string'."
         )
     if features.encode is None and name in ("msgspec", "orjson", "ujson"):
+        why = (
+            "this Python is built to do without the GIL, and nothing else keeps other threads from"
+            " a value that is being written."
+            if features.HAS_NO_GIL
+            else "this package was installed without its module in C: install it again where there"
+            " is a C compiler."
+        )
         _logger.warning(
-            "'%s' can't be used to write JSON, since this package was installed without its module"
-            " in C: install it again where there is a C compiler. The standard library writes.",
-            name,
+            "'%s' can't be used to write JSON, since %s The standard library writes.", name, why
         )
     return backend
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from typing import Any
 
 from ..errors import ConcurrencyGuardError
 from ..standard_json import SharedDecodeError
@@ -46,6 +47,9 @@ class JSONTypeError(ConcurrencyGuardError, TypeError):
         super().__init__(message)
         self.path = path
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.path), vars(self)
+
 
 class JSONValueError(ConcurrencyGuardError, ValueError):
     """A value breaks one of the rules for what is written.
@@ -57,3 +61,6 @@ class JSONValueError(ConcurrencyGuardError, ValueError):
     def __init__(self, message: str, path: str) -> None:
         super().__init__(message)
         self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.path), vars(self)

@@ -1,7 +1,8 @@
 """Which features a value has that the JSON libraries handle in ways of their own.
 
 A census finds them. It is written in C, and the package works without it: ``census``, ``encode``
-and ``snapshot`` are `None` where there was no compiler when the package was installed.
+and ``snapshot`` are `None` where there was no compiler when the package was installed, and where
+Python is built to do without the GIL.
 """
 
 from __future__ import annotations
@@ -50,9 +51,11 @@ census: Callable[[object, int], int] | None = None
 encode: Callable[[object, Callable[[object], object], int, int], object] | None = None
 snapshot: Callable[[object, int, int], object] | None = None
 
+HAS_NO_GIL = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+
 # That nothing changes between the census and the encoder rests on the GIL. Where Python is built
 # to do without, importing the module would switch it on.
-if not sysconfig.get_config_var("Py_GIL_DISABLED"):
+if not HAS_NO_GIL:
     try:
         from . import _census
     except ImportError:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from werkzeug.sansio.response import Response
 
 _FLASK_DEFAULT = DefaultJSONProvider.default
+_WHITE_SPACE = " \t\n\r"
 
 
 class SafeJSONProvider(DefaultJSONProvider):
@@ -54,6 +55,7 @@ class SafeJSONProvider(DefaultJSONProvider):
         :raises JSONTypeError: Something in it is of a type that has no form in JSON.
         :raises JSONValueError: Something in it breaks a rule of the policy.
         :raises TypeError: An option is unknown.
+        :raises ValueError: With this ``indent`` or these ``separators`` it wouldn't be JSON.
         """
         text = self._write(obj, given_options("dumps", ENCODE_OPTIONS, kwargs))
         return text if isinstance(text, str) else text.decode()
@@ -87,14 +89,16 @@ class SafeJSONProvider(DefaultJSONProvider):
         return self._app.response_class(body + b"\n", mimetype=self.mimetype)  # type: ignore[arg-type]
 
     def _write(self, obj: object, options: Options) -> str | bytes:
+        default = options.get("default", self.default)
+        if default is _FLASK_DEFAULT:
+            default = None
         if options.get("cls", library.SharedEncoder) is not library.SharedEncoder:
             options = {"sort_keys": self.sort_keys, "ensure_ascii": self.ensure_ascii, **options}
-            options.setdefault("default", self.default)
+            options["default"] = default
             text = write_by_class(obj, options, self._policy)
             self._reader.loads(text, {})
             return text
 
-        default = options.get("default", self.default)
         return self._writer.write(
             obj,
             _layout(
@@ -104,7 +108,7 @@ class SafeJSONProvider(DefaultJSONProvider):
                 tuple(options.get("separators", ())),
                 self._policy.style == "modern",
             ),
-            default=None if default is _FLASK_DEFAULT else default,
+            default=default,
             skip_keys=options.get("skipkeys", False),
             allow_nan=options.get("allow_nan", True),
         )
@@ -121,13 +125,21 @@ def _layout(
     """Return the layout for options as the standard library understands them.
 
     :param is_compact: Whether there is no white space where neither is given.
+    :raises ValueError: What they put between the parts of a document isn't JSON.
     """
     if indent is not None and not isinstance(indent, str):
         indent = " " * indent
+    if indent is not None and indent.strip(_WHITE_SPACE):
+        raise ValueError(f"'indent' must be a number, or white space, got {indent!r}.")
     if not separators:
         if indent is not None:
             separators = ",", ": "
         else:
             separators = (",", ":") if is_compact else (", ", ": ")
     item_separator, key_separator = separators
+    if (item_separator.strip(_WHITE_SPACE), key_separator.strip(_WHITE_SPACE)) != (",", ":"):
+        raise ValueError(
+            "'separators' must be ',' and ':', with white space around them, got"
+            f" {item_separator!r} and {key_separator!r}."
+        )
     return Layout(sort_keys, ensure_ascii, indent, item_separator, key_separator)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import replace
 from itertools import accumulate
 from math import isfinite
 from typing import TypeVar
@@ -35,6 +34,9 @@ MOST_ROUTES = 10
 SHORTEST_WINDOW = 0.25
 """Seconds in which to see how much is served with how many in flight."""
 
+ENOUGH_FOR_RATE = 2
+"""One request in 10 ms is no 100 a second."""
+
 BUSIEST = 0.05
 """Which share of the windows are the busiest times."""
 
@@ -46,7 +48,8 @@ class Traffic:
     first: float
     last: float
     seconds: float
-    mean_rate: float
+    mean_rate: float | None
+    """None where there are too few requests to speak of a rate, or all came at once."""
     peak_rate: float
     peak_at: float
     peak_seconds: float
@@ -144,7 +147,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
     :param tally: all requests.
     :param files: what they were read from.
     """
-    histograms = tally.paths.histograms()
+    histograms = tally.paths.histograms(tally.longest)
     durations = _durations(histograms.values(), tally.longest).spread()
     history = _history(tally, durations)
     traffic = _traffic(tally, history)
@@ -169,7 +172,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
         queue_time=tally.waits.spread(),
         durations=durations,
         rejection_durations=tally.rejection_durations.spread(),
-        routes=_routes(histograms, tally.longest),
+        routes=_routes(histograms),
         route_count=len(histograms),
         routes_are_folded=tally.paths.is_folded,
         slowest=tuple(_slow(each) for each in tally.slowest),
@@ -198,7 +201,7 @@ def _traffic(tally: Tally, history: History) -> Traffic | None:
         return None
     seconds = max(tally.last - tally.first, 0.0 if tally.is_precise else 1.0)
     busiest = history.busiest
-    mean = tally.timed / seconds if seconds else 0.0
+    mean = tally.timed / seconds if seconds and tally.timed >= ENOUGH_FOR_RATE else None
     return Traffic(
         tally.first, tally.last, seconds, mean, busiest.rate, busiest.at, busiest.seconds
     )
@@ -262,9 +265,7 @@ def _durations(histograms: Iterable[Histogram], longest: float) -> Histogram:
     return durations
 
 
-def _routes(
-    histograms: Mapping[tuple[bytes, bytes], Histogram], longest: float
-) -> tuple[Route, ...]:
+def _routes(histograms: Mapping[tuple[bytes, bytes], Histogram]) -> tuple[Route, ...]:
     if not histograms:
         return ()
     whole = sum(histogram.seconds for histogram in histograms.values())
@@ -274,8 +275,6 @@ def _routes(
         spread = histogram.spread()
         if spread is not None:
             share = histogram.seconds / whole if whole else 0.0
-            # A bucket ends later than the longest in it.
-            spread = replace(spread, max=min(spread.max, longest))
             found.append(Route(text_of(method), text_of(path), share, spread))
     return tuple(found)
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from . import figures
 from .analysis import Report
+from .analysis import Traffic
 from .describe_limit import limit_section
 from .describe_times import routes_section
 from .describe_times import slowest_section
@@ -15,7 +16,13 @@ from .document import Document
 from .document import Section
 from .document import Table
 from .reading import File
+from .requests import REJECTED_BY_STATUS
+from .requests import REJECTIONS
+from .requests import UNKNOWN
 from .times import shown_time
+
+OUTCOMES = {REJECTED_BY_STATUS: "rejected, by their status"}
+"""What outcomes are called that are more than a word."""
 
 
 def describe(report: Report) -> Document:
@@ -69,44 +76,50 @@ def _traffic(report: Report) -> Section:
     if traffic is None:
         section.parts.append("The log has no times, so there is no rate and nothing over time.")
     else:
-        busiest = (
-            "busiest second"
-            if traffic.peak_seconds == 1
-            else (f"busiest {figures.length(traffic.peak_seconds)}")
-        )
         rows += [
             ("from", f"{shown_time(traffic.first)} UTC"),
             ("until", f"{shown_time(traffic.last)} UTC, {figures.length(traffic.seconds)}"),
-            ("mean rate", f"{figures.number(traffic.mean_rate)} a second"),
-            (
-                busiest,
-                f"{figures.number(traffic.peak_rate)} a second, at {shown_time(traffic.peak_at)}",
-            ),
         ]
+        rows += _rates(traffic)
     rows += [
         (f"status {status}", _of(count, report.requests))
         for status, count in report.statuses.items()
     ]
     section.parts.append(Table((), rows))
-    if traffic is not None:
+    if traffic is not None and traffic.mean_rate is not None:
         rates = [moment.rate for moment in report.moments]
         section.parts.append(_chart(report, "requests a second", rates))
     return section
 
 
+def _rates(traffic: Traffic) -> Iterator[tuple[str, str]]:
+    if traffic.mean_rate is None:
+        return
+    is_second = traffic.peak_seconds == 1
+    busiest = "second" if is_second else figures.length(traffic.peak_seconds)
+    yield "mean rate", f"{figures.number(traffic.mean_rate)} a second"
+    yield (
+        f"busiest {busiest}",
+        f"{figures.number(traffic.peak_rate)} a second, at {shown_time(traffic.peak_at)}",
+    )
+
+
 def _outcomes(report: Report) -> Section:
     section = Section("Outcomes")
-    if set(report.outcomes) == {"unknown"}:
-        busy = sum(report.statuses.get(status, 0) for status in ("429", "503"))
-        if busy:
-            section.parts.append(
-                f"{_of(busy, report.requests)} were answered by 429 or 503; whether the guard has"
-                " rejected them, the log doesn't say. The tag 'decision' does, and the guard's own"
-                " access log."
-            )
-        return section
-    rows = [(name, _of(count, report.requests)) for name, count in report.outcomes.items()]
-    section.parts.append(Table((), rows))
+    if report.outcomes.keys() - {UNKNOWN, REJECTED_BY_STATUS}:
+        rows = [
+            (OUTCOMES.get(name, name), _of(count, report.requests))
+            for name, count in report.outcomes.items()
+        ]
+        section.parts.append(Table((), rows))
+    by_status = report.outcomes.get(REJECTED_BY_STATUS, 0)
+    if by_status:
+        section.parts.append(
+            f"{_of(by_status, report.requests)} count as rejected by their status,"
+            f" {' or '.join(sorted(REJECTIONS))}. Whether it was the guard that rejected them, or"
+            " the app, the log doesn't say. The tag 'decision' does, and the guard's own access"
+            " log."
+        )
     if report.causes:
         causes = [
             (

@@ -9,6 +9,7 @@ from .analysis import SlowRequest
 from .document import Section
 from .document import Table
 from .histogram import Spread
+from .requests import REJECTED_BY_STATUS
 from .times import shown_time
 
 LONGEST_PATH = 60
@@ -20,9 +21,10 @@ FOLLOWED = ("p50", "p90", "p99", "max")
 def times_section(report: Report) -> Section:
     """Return how long requests took, and waited."""
     section = Section("Times")
+    is_told = REJECTED_BY_STATUS not in report.outcomes
     named = {
         "duration, served": report.durations,
-        "duration, rejected": report.rejection_durations,
+        "duration, rejected" + ("" if is_told else " (by status)"): report.rejection_durations,
         "age at the guard (queue_age)": report.queue_age,
         "wait in the guard's line (queue_time)": report.queue_time,
     }

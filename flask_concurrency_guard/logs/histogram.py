@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 
 LEAST = 1e-6
 """Seconds: what is shorter is taken as that."""
@@ -48,9 +47,9 @@ class Histogram:
     def __init__(self) -> None:
         self.counts: dict[int, int] = {}
         self.longest = 0.0
-        """The longest of all, in seconds; 0 if that wasn't noted."""
+        """The longest of all, in seconds."""
 
-    def add(self, counts: Mapping[int, int], longest: float = 0.0) -> None:
+    def add(self, counts: Mapping[int, int], longest: float) -> None:
         """Add how many there were in which buckets, and the longest of them."""
         own = self.counts
         for bucket, count in counts.items():
@@ -81,7 +80,8 @@ class Histogram:
                 below += ordered[place][1]
                 place += 1
             bucket = ordered[min(place, len(ordered) - 1)][0]
-            found.append(min(seconds_of(bucket), self.longest or inf))
+            # A bucket stands for its middle, and the longest in it may be shorter.
+            found.append(min(seconds_of(bucket), self.longest))
         return found
 
     def spread(self) -> Spread | None:
@@ -90,5 +90,5 @@ class Histogram:
         if not total:
             return None
         p50, p90, p99 = self.quantiles((0.5, 0.9, 0.99))
-        longest = self.longest or seconds_of(max(self.counts))
-        return Spread(total, self.seconds / total, p50, p90, p99, longest)
+        mean = min(self.seconds / total, self.longest)
+        return Spread(total, mean, p50, p90, p99, self.longest)

@@ -121,8 +121,8 @@ def look_back(
     :param is_mean: whether to take the mean of each second, since the times tell no more.
     """
     width = timeline.width
-    origin = int(first / width)
-    moments = _Moments(origin, int(last / width) + 1, width)
+    origin = timeline.slot_of(first)
+    moments = _Moments(origin, timeline.slot_of(last) + 1, width)
     seconds = _Seconds(max(1, round(1 / width)), width, keeps_means=is_mean)
     windows = _Windows(ceil(window / width))
     levels: Counter[float] = Counter()

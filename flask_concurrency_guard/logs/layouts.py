@@ -18,6 +18,15 @@ Batch = Mapping[str, Sequence[bytes]]
 QUOTED = rb'"[^"\\\n]*+(?:\\.[^"\\\n]*+)*+"'
 """A string in double quotes, with backslashes in it."""
 
+SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
+"""As long as anything takes."""
+
+COUNT = rb"(\d{1,10}+)"
+"""As many processes and requests as there can be."""
+
+THREAD = rb"(\d{1,20}+)"
+"""That of a greenlet is its place in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

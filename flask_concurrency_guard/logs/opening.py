@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import os
 import sys
 import zlib
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from io import BufferedReader
 from pathlib import Path
@@ -21,6 +22,9 @@ from .errors import LogError
 CHUNK = 1 << 17
 """So many bytes are read at once. More of them take more memory, and no less time."""
 
+MakeFrame = Callable[[], Any]
+"""Returns what unpacks one frame: the `decompressobj` of zlib and zstandard, say."""
+
 LONGEST_LINE = 1 << 20
 """A longer line is no line of a log. It is left out, and counted as one that can't be read."""
 
@@ -28,13 +32,14 @@ STANDARD_INPUT = "-"
 
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
-_BROKEN = (EOFError, OSError, zlib.error)
+_WITH_HEADER = 31
+"""What tells zlib that there is gzip's header."""
 
 
 class Source:
     """A log that is open.
 
-    :param name: the path, or `-`.
+    :param name: what to call it.
     :param raw: the file as it is stored.
     :param text: what is in it, unpacked.
     """
@@ -52,11 +57,7 @@ class Source:
         :param on_bytes: called with how many bytes of the file were read by now, as it is stored.
         """
         rest = b""
-        is_first = True
-        for block in self._blocks():
-            if is_first and b"\0" in block[:65536]:
-                raise LogError(f"'{self.name}' is a binary file, not a log.")
-            is_first = False
+        for block in self._text_blocks():
             if on_bytes is not None:
                 on_bytes(self._position())
             end = block.rfind(b"\n")
@@ -67,21 +68,35 @@ class Source:
                 rest += block
         if rest:
             yield rest
-        if is_first:
-            raise LogError(f"'{self.name}' is empty.")
+
+    def _text_blocks(self) -> Iterator[bytes]:
+        # A log that was cut off while its writer went on begins with a hole, which reads as zeros.
+        is_hole = True
+        for block in self._blocks():
+            if is_hole:
+                block = block.lstrip(b"\0")
+                is_hole = not block
+                if b"\0" in block[:65536]:
+                    raise LogError(f"'{self.name}' is a binary file, not a log.")
+            yield block
 
     def _blocks(self) -> Iterator[bytes]:
+        has_begun = False
         try:
             while block := self._text.read(CHUNK):
                 yield block
-        except _BROKEN as error:
-            if self._text is self._raw:
-                raise LogError(f"'{self.name}' can't be read: {error}.") from error
-            self.ends_early = True
+                has_begun = True
+        except OSError as error:
+            raise LogError(f"'{self.name}' can't be read: {error.strerror}.") from error
         except Exception as error:
             # What unpacks Zstandard has an exception of its own, in each of two packages.
-            if type(error).__name__ != "ZstdError":
+            is_broken = isinstance(error, EOFError | zlib.error)
+            if not (is_broken or type(error).__name__ == "ZstdError"):
                 raise
+            if not has_begun:
+                raise LogError(
+                    f"'{self.name}' can't be unpacked: it is cut off or broken."
+                ) from error
             self.ends_early = True
 
     def _position(self) -> int:
@@ -102,16 +117,17 @@ def open_log(name: str) -> Iterator[Source]:
     if name == STANDARD_INPUT:
         yield _source("the standard input", sys.stdin.buffer)
         return
+    shown = os.fsencode(name).decode(errors="replace")  # Names need not be UTF-8.
     try:
         raw = Path(name).open("rb")  # noqa: SIM115
     except FileNotFoundError:
-        raise LogError(f"'{name}' doesn't exist.") from None
+        raise LogError(f"'{shown}' doesn't exist.") from None
     except IsADirectoryError:
-        raise LogError(f"'{name}' is a folder. Name the files in it.") from None
+        raise LogError(f"'{shown}' is a folder. Name the files in it.") from None
     except OSError as error:
-        raise LogError(f"'{name}' can't be opened: {error.strerror}.") from error
+        raise LogError(f"'{shown}' can't be opened: {error.strerror}.") from error
     with raw:
-        yield _source(name, raw)
+        yield _source(shown, raw)
 
 
 def size_of(names: Iterable[str]) -> int | None:
@@ -125,17 +141,22 @@ def size_of(names: Iterable[str]) -> int | None:
 def _source(name: str, raw: Any) -> Source:
     if not hasattr(raw, "peek"):  # A standard input that something has put in place of its own.
         raw = BufferedReader(raw)
-    magic = raw.peek(4)[:4]
+    try:
+        magic = raw.peek(4)[:4]
+    except OSError as error:
+        raise LogError(f"'{name}' can't be read: {error.strerror}.") from error
     if magic.startswith(_GZIP):
-        return Source(name, raw, cast("IO[bytes]", gzip.GzipFile(fileobj=raw)))
-    if magic == _ZSTANDARD:
-        return Source(name, raw, _unpack_zstandard(name, raw))
-    return Source(name, raw, raw)
+        make_frame: MakeFrame = partial(zlib.decompressobj, _WITH_HEADER)
+    elif magic == _ZSTANDARD:
+        make_frame = _zstandard(name)
+    else:
+        return Source(name, raw, raw)
+    return Source(name, raw, cast("IO[bytes]", _Unpacked(raw, make_frame)))
 
 
-def _unpack_zstandard(name: str, raw: IO[bytes]) -> IO[bytes]:
+def _zstandard(name: str) -> MakeFrame:
     if sys.version_info >= (3, 14):
-        return cast("IO[bytes]", import_module("compression.zstd").ZstdFile(raw))
+        return cast("MakeFrame", import_module("compression.zstd").ZstdDecompressor)
     try:
         zstandard = import_module("zstandard")
     except ImportError:
@@ -143,16 +164,15 @@ def _unpack_zstandard(name: str, raw: IO[bytes]) -> IO[bytes]:
             f"'{name}' is packed by Zstandard: 'pip install zstandard' to read it, or unpack it"
             f" on the way: zstdcat {name} | flask guard report -"
         ) from None
-    return cast("IO[bytes]", _Unpacked(raw, zstandard.ZstdDecompressor().decompressobj))
+    return cast("MakeFrame", zstandard.ZstdDecompressor().decompressobj)
 
 
 class _Unpacked:
-    """Unpacks frames one by one: what reads a stream of them doesn't tell that its end is missing.
-
-    :param make_frame: makes what unpacks one frame.
+    """Unpacks frames one by one: what reads a stream of them loses what is in front of a missing
+    end, or doesn't tell that it is missing.
     """
 
-    def __init__(self, raw: IO[bytes], make_frame: Callable[[], Any]) -> None:
+    def __init__(self, raw: IO[bytes], make_frame: MakeFrame) -> None:
         self._raw = raw
         self._make_frame = make_frame
         self._frame: Any = None
@@ -161,7 +181,8 @@ class _Unpacked:
         """Return what a part of the file unpacks to: about as many bytes."""
         while True:
             packed = self._frame.unused_data if self._frame and self._frame.eof else b""
-            packed = packed or self._raw.read(max(1, size // 8))
+            packed = packed.lstrip(b"\0")  # With zeros some pad what they pack.
+            packed = packed or self._raw.read(max(1, size // 16))
             if not packed:
                 if self._frame and not self._frame.eof:
                     raise EOFError

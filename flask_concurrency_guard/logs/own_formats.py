@@ -6,7 +6,10 @@ import re
 from collections.abc import Iterator
 
 from .. import standard_json
+from .layouts import COUNT
 from .layouts import QUOTED
+from .layouts import SECONDS
+from .layouts import THREAD
 from .layouts import Part
 
 FIELDS = {
@@ -30,10 +33,7 @@ TIME = rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d{1,9})Z"
 TIME_FIELDS = ("second", "fraction")
 
 _TEXTS = {"method", "path", "outcome", "reason", "limiter"}
-# Of seconds as long as anything takes; of processes, threads and requests as many as there can be.
-_SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
-_COUNT = rb"(\d{1,10}+)"
-_NUMBERS = {"age": _SECONDS, "wait": _SECONDS, "duration": _SECONDS}
+_NUMBERS = {"age": SECONDS, "wait": SECONDS, "duration": SECONDS, "thread": THREAD}
 _BARE = rb'([^ "\n\r]++)'
 
 
@@ -67,7 +67,7 @@ class Logfmt:
             return Part(begin + (QUOTED if is_quoted else rb'[^ "\n\r]*+'))
         if field in _TEXTS:
             return Part(begin + (b"(" + QUOTED + b")" if is_quoted else _BARE), (field,))
-        return Part(begin + _NUMBERS.get(field, _COUNT), (field,))
+        return Part(begin + _NUMBERS.get(field, COUNT), (field,))
 
 
 class JsonLines:
@@ -101,7 +101,7 @@ class JsonLines:
             return Part(begin + (QUOTED if is_quoted else rb"[^ ,}\"\n]++"))
         if field in _TEXTS:
             return Part(begin + b"(" + QUOTED + b")", (field,))
-        return Part(begin + _NUMBERS.get(field, _COUNT), (field,))
+        return Part(begin + _NUMBERS.get(field, COUNT), (field,))
 
 
 def unquoted(text: bytes) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from collections.abc import Sequence
 
 from .histogram import Histogram
+from .histogram import seconds_of
 
 MOST_PATHS = 200
 """With more, numbers in paths are folded; and with as many after that, all others are one."""
@@ -18,7 +19,8 @@ REMEMBERED = 50_000
 OTHERS = (b"*", b"(other paths)")
 
 _ZEROS = bytes.maketrans(b"0123456789", b"0000000000")
-_NUMBER = re.compile(rb"[0-9]+")
+# Those of an escaped byte or character are no number; in its place, so that it goes first.
+_NUMBER = re.compile(rb"(%[0-9A-Fa-f]{2}|\\x[0-9A-Fa-f]{2}|\\u[0-9A-Fa-f]{4})|[0-9]+")
 # UUIDs, hashes, tokens.
 _ID = re.compile(rb"(?<=/)(?=[a-f-]*[0-9])[0-9a-f-]{8,}(?=[/\"]|$)")
 
@@ -41,7 +43,7 @@ class Paths:
         """Add in which bucket of a histogram which request was."""
         if self.is_folded:
             # With the same digit for all of them there are few paths, which are soon looked up.
-            paths = b"\n".join(paths).translate(_ZEROS).split(b"\n")
+            paths = _with_zeros(paths)
         if len(self._found) > REMEMBERED:
             self._found.clear()
         routes = list(zip(methods, paths, strict=True))
@@ -51,11 +53,14 @@ class Paths:
         numbers = map(self._found.__getitem__, routes)
         self._counts.update(zip(numbers, buckets, strict=True))
 
-    def histograms(self) -> dict[Route, Histogram]:
-        """Return the histogram of each method and path."""
+    def histograms(self, longest: float) -> dict[Route, Histogram]:
+        """Return the histogram of each method and path.
+
+        :param longest: how long the longest of all took, in seconds.
+        """
         found = {number: Histogram() for number in self._numbers.values()}
         for (number, bucket), count in self._counts.items():
-            found[number].add({bucket: count})
+            found[number].add({bucket: count}, min(seconds_of(bucket), longest))
         return {route: found[number] for route, number in self._numbers.items()}
 
     def _number(self, route: Route) -> int:
@@ -81,4 +86,12 @@ class Paths:
 def folded(route: Route) -> Route:
     """Return the path with stars where there are numbers, and ids that have numbers in them."""
     method, path = route
-    return method, _NUMBER.sub(b"*", _ID.sub(b"*", path))
+    return method, _NUMBER.sub(lambda found: found[1] or b"*", _ID.sub(b"*", path))
+
+
+def _with_zeros(paths: Sequence[bytes]) -> list[bytes]:
+    joined = b"\n".join(paths)
+    if b"%" not in joined and b"\\" not in joined:
+        return joined.translate(_ZEROS).split(b"\n")
+    # There, another digit makes another character.
+    return [path if b"%" in path or b"\\" in path else path.translate(_ZEROS) for path in paths]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from .errors import LogError
 from .layouts import Batch
 from .layouts import Layout
 from .layouts import Part
@@ -14,7 +13,7 @@ from .own_formats import Logfmt
 from .server_format import ServerFormat
 
 ENOUGH = 200
-"""By so many of its first lines it is told what a log is."""
+"""By so many of its lines it is told what a log is."""
 
 MOST_LAYOUTS = 30
 """So many shapes of lines are remembered."""
@@ -34,24 +33,18 @@ class Format(Protocol):
 FORMATS: tuple[Format, ...] = (Logfmt(), JsonLines(), ServerFormat())
 
 
-def detect(text: bytes, name: str) -> Format:
-    """Return the format of a log.
+def detect(text: bytes) -> Format | None:
+    """Return the format of a log; None if it is none that is known.
 
-    :param text: its first lines.
-    :param name: what to call it.
-    :raises LogError: it is none that is known.
+    :param text: its first lines. Later ones count where those before are of no format.
     """
-    lines = text.split(b"\n", ENOUGH)[:ENOUGH]
-    read = {each: sum(each.shape(line) is not None for line in lines) for each in FORMATS}
-    # The guard's own tell more, so they are taken where there are both: an app's output, say.
-    best = next((each for each, count in read.items() if count), None)
-    if best is None:
-        raise LogError(
-            f"'{name}' is no access log that can be read: name one that this guard has written"
-            ' (CONCURRENCY_GUARD_ACCESS_LOG), or one of a server with "GET /path HTTP/1.1" 200'
-            " in its lines."
-        )
-    return best
+    lines = text.split(b"\n")
+    for begin in range(0, len(lines), ENOUGH):
+        # The guard's own tell more, so they are taken where there are both: an app's output, say.
+        for each in FORMATS:
+            if any(each.shape(line) is not None for line in lines[begin : begin + ENOUGH]):
+                return each
+    return None
 
 
 class Reader:
@@ -85,28 +78,24 @@ class Reader:
         self._number += chunk.count(b"\n") + 1
 
     def _read_unknown(self, chunk: bytes, lines: list[bytes]) -> Iterator[Batch]:
-        while lines:
-            parts = None
-            for number, line in enumerate(lines):
-                if not line.strip():
-                    continue
-                parts = self.format.shape(line)
-                if parts is not None:
-                    lines = lines[number:]
-                    break
-                self._refuse(chunk, line)
-            if parts is None:
-                return
-            layout = Layout(parts)
-            batch, left = layout.read(b"\n".join(lines))
-            if not batch:  # Nothing that it may be read as, whatever it looked like.
-                self._refuse(chunk, lines[0])
-                lines = lines[1:]
-                continue
+        while (found := self._next_layout(chunk, lines)) is not None:
+            layout, lines = found
+            batch, lines = layout.read(b"\n".join(lines))
             # The one that is used least goes: they are in the order in which they are used.
             self._layouts[MOST_LAYOUTS - 1 :] = [layout]
             yield from self._told(batch)
-            lines = left
+
+    def _next_layout(self, chunk: bytes, lines: list[bytes]) -> tuple[Layout, list[bytes]] | None:
+        """Return the layout of the next line that has one, and the lines from there on."""
+        for number, line in enumerate(lines):
+            if not line.strip():
+                continue
+            parts = self.format.shape(line)
+            # Whatever it looks like: tried on this line alone, as there may be many such lines.
+            if parts is not None and (layout := Layout(parts)).read(line)[0]:
+                return layout, lines[number:]
+            self._refuse(chunk, line)
+        return None
 
     def _told(self, batch: Batch) -> Iterator[Batch]:
         if batch:

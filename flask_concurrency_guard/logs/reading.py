@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
+from .errors import LogError
 from .layouts import Batch
 from .opening import open_log
 from .reader import Reader
@@ -19,6 +21,9 @@ from .requests import TimeIs
 
 OnBytes = Callable[[int], object]
 """Called with how many bytes were read by now, of all logs."""
+
+FAR = 1 << 20
+"""So many bytes of a log may come before what can be read: what a server says at its start."""
 
 
 @contextmanager
@@ -42,6 +47,7 @@ class File:
 
     name: str
     format: str = ""
+    """Nothing, where there is nothing in it."""
     lines: int = 0
     unread: int = 0
     """How many lines of them were none that can be read."""
@@ -64,7 +70,7 @@ def read_logs(
     :param names: paths, or `-`.
     :param files: what each log was read as is added to it.
     :param time_is: what the time is, in a server's log.
-    :raises LogError: one of them can't be read.
+    :raises LogError: one of them can't be read, or all are empty.
     """
     before = 0
     decoder = Decoder(time_is)
@@ -81,9 +87,7 @@ def read_logs(
                     on_bytes(before + read)
 
             reader = None
-            for chunk in source.chunks(note):
-                if reader is None:
-                    reader = Reader(detect(chunk, source.name))
+            for reader, chunk in _with_reader(source.chunks(note), source.name):
                 for batch in reader.read(chunk):
                     yield from _decoded(decoder, batch, reader, chunk)
             if reader is not None:
@@ -93,6 +97,30 @@ def read_logs(
                     file.first_unread, file.first_unread_text = reader.first_unread
             file.ends_early = source.ends_early
             before += position
+    # One may be empty, as it is right after it was rotated.
+    if files and not any(file.lines for file in files):
+        raise LogError(f"'{files[0].name}' is empty.")
+
+
+def _with_reader(chunks: Iterator[bytes], name: str) -> Iterator[tuple[Reader, bytes]]:
+    """Return the chunks of a log, each with what reads it."""
+    begin: list[bytes] = []
+    for chunk in chunks:
+        begin.append(chunk)
+        found = detect(chunk)
+        if found is not None:
+            reader = Reader(found)
+            for each in chain(begin, chunks):
+                yield reader, each
+            return
+        if sum(map(len, begin)) >= FAR:
+            break
+    if begin:
+        raise LogError(
+            f"'{name}' is no access log that can be read: name one that this guard has written"
+            ' (CONCURRENCY_GUARD_ACCESS_LOG), or one of a server with "GET /path HTTP/1.1" 200'
+            " in its lines."
+        )
 
 
 def _decoded(decoder: Decoder, batch: Batch, reader: Reader, chunk: bytes) -> list[Requests]:

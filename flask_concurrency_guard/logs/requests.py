@@ -22,11 +22,22 @@ from .times import spread
 UNKNOWN = "unknown"
 """The outcome where the log doesn't say it."""
 
+REJECTED = "rejected"
+
+REJECTED_BY_STATUS = "rejected_by_status"
+"""The outcome where the log doesn't say it, and the status is that of a rejection."""
+
+REJECTIONS = frozenset({"429", "503"})
+"""The statuses of what was rejected. The app itself may have answered so, which no log tells."""
+
+ALL_REJECTED = frozenset({REJECTED, REJECTED_BY_STATUS})
+
 SERVED = frozenset({"admitted", "exempt", "shadow", UNKNOWN})
 """The outcomes of requests that the app has answered."""
 
 Value = TypeVar("Value")
 
+_REJECTIONS = frozenset(map(str.encode, REJECTIONS))
 _DURATIONS = {"duration": 1.0, "duration_ms": 1e3, "duration_us": 1e6}
 
 
@@ -114,9 +125,7 @@ class Decoder:
             is_precise="fraction" in batch or "epoch" in batch,
         )
         self._number += size
-        if outcomes is None:
-            yield requests
-            return
+        outcomes = _by_status(outcomes or [UNKNOWN] * size, requests.statuses)
         distinct = set(outcomes)
         for outcome in distinct:
             if len(distinct) == 1:
@@ -168,9 +177,21 @@ def _outcomes(
     return outcomes, list(zip(limiters, reasons, strict=True))
 
 
+def _by_status(outcomes: Sequence[str], statuses: Sequence[bytes] | None) -> Sequence[str]:
+    """Tell by their statuses what was rejected, where the log doesn't say it otherwise."""
+    if statuses is None or UNKNOWN not in outcomes or _REJECTIONS.isdisjoint(statuses):
+        return outcomes
+    return [
+        REJECTED_BY_STATUS if outcome == UNKNOWN and status in _REJECTIONS else outcome
+        for outcome, status in zip(outcomes, statuses, strict=True)
+    ]
+
+
 def read_decision(text: bytes) -> tuple[str, str, str]:
     """Return outcome, limiter and reason of the tag `decision`."""
     outcome, *details = text_of(text).split("; ")
+    if outcome in {"", "-"}:  # What servers print where there is no tag.
+        outcome = UNKNOWN
     said = dict(detail.partition("=")[::2] for detail in details)
     if said.get("mode") == "shadow":
         outcome = "shadow"

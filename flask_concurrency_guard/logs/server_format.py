@@ -1,10 +1,15 @@
-"""The access logs of gunicorn, nginx and Apache: the common format, and what follows it."""
+"""The access logs of gunicorn, nginx, Apache and Flask's development server: the common format,
+and what follows it.
+"""
 
 from __future__ import annotations
 
 import re
 
+from .layouts import COUNT
 from .layouts import QUOTED
+from .layouts import SECONDS
+from .layouts import THREAD
 from .layouts import Part
 
 FIELDS = {
@@ -27,28 +32,28 @@ FIELDS = {
 }
 """What the words after the request may be called, and which field each is."""
 
-_REQUEST = rb'"([A-Z]++) ([^ "?\n]++)[^"\n]*+"'
-_TIME = rb"\[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\]"
-_STATUS = rb" (\d{3})(?![^ \n])"
+_COLOURS = rb"(?:\x1b\[[\d;]*+m)*+"  # By which Flask's development server tells statuses.
+_REQUEST = b'"' + _COLOURS + rb'([A-Z]++) ([^ "?\n]++)[^"\n]*+"'
+# Flask's development server has a space between day and hour, and no zone.
+_CLOCK = rb"\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?+"
+_TIME = rb"\[(" + _CLOCK + rb")\]"
+_NO_TIME = rb'(?![^"\n]*\[' + _CLOCK + rb'\])[^"\n]*+'
+_STATUS = rb" (\d{3})(?![^ \r\n])"
 _BETWEEN = rb'[^"\n]*?'
 
-# As long as anything takes, and as many as there can be.
-_SECONDS = rb"(\d{1,6}+\.\d{1,20}+(?:e-\d\d)?+)"
-_MAYBE_WHOLE_SECONDS = rb"(\d{1,6}+(?:\.\d{1,20}+)?+(?:e-\d\d)?+)"
-_COUNT = rb"(\d{1,10}+)"
-
 _VALUES = {
-    "process": b"<?" + _COUNT + b">?",  # gunicorn's '%(p)s' is in angle brackets.
-    "thread": _COUNT,
-    "in_flight": _COUNT,
-    "limit": _COUNT,
-    "age": _MAYBE_WHOLE_SECONDS,
-    "wait": _MAYBE_WHOLE_SECONDS,
-    "duration": _SECONDS,
+    "process": b"<?" + COUNT + b">?",  # gunicorn's '%(p)s' is in angle brackets.
+    "thread": THREAD,
+    "in_flight": COUNT,
+    "limit": COUNT,
+    "age": SECONDS,
+    "wait": SECONDS,
+    # Whole ones are microseconds there.
+    "duration": rb"(\d{1,6}+\.\d{1,20}+(?:e-\d\d)?+)",
     "duration_ms": rb"(\d{1,9}+(?:\.\d{1,6}+)?+)",
     "duration_us": rb"(\d{1,12}+)",
     "epoch": rb"(\d{9,10}+\.\d{1,9}+)",
-    "decision": b"(" + QUOTED + rb'|[^ "\n]++)',
+    "decision": b"(" + QUOTED + rb'|[^ "\r\n]++)',
 }
 
 
@@ -57,7 +62,7 @@ class ServerFormat:
 
     name = "a server's access log"
 
-    _begin = re.compile(rb'([^"\[]*+)(?:' + _TIME + rb'[^"]*+)?' + _REQUEST + _STATUS)
+    _begin = re.compile(rb'([^"]*?)(?:' + _TIME + rb'[^"]*+)?' + _REQUEST + _STATUS)
     _word = re.compile(
         rb"(?<![\w.-])([a-z_]+)=(" + QUOTED + rb'|[^ "]*+)|(' + QUOTED + b")", re.ASCII
     )
@@ -68,9 +73,12 @@ class ServerFormat:
         begin = self._begin.match(line)
         if begin is None:
             return None
-        parts = [Part(rb'[^"\[\n]*+')]
-        if begin[2] is not None:
-            parts.append(Part(_TIME + rb'[^"\n]*+', ("second",)))
+        if begin[2] is None:
+            parts = [Part(_NO_TIME)]
+        else:
+            # The quicker one where it does: syslog has brackets of its own in front.
+            front = rb'[^"\n]*?' if b"[" in begin[1] else rb'[^"\[\n]*+'
+            parts = [Part(front + _TIME + rb'[^"\n]*+', ("second",))]
         parts.append(Part(_REQUEST, ("method", "path")))
         parts.append(Part(_STATUS, ("status",)))
         seen: set[str] = set()
@@ -97,11 +105,11 @@ def _part(key: bytes, value: bytes, seen: set[str]) -> Part | None:
     pattern = _VALUES.get(field)
     if pattern is not None and kind not in {_kind(each) for each in seen}:
         if field == "duration" and key == b"request_time":
-            pattern = _MAYBE_WHOLE_SECONDS
+            pattern = SECONDS
         if re.fullmatch(pattern, value):
-            return Part(begin + pattern + rb'(?![^ "\n])', (field,))
+            return Part(begin + pattern + rb'(?![^ "\r\n])', (field,))
         if value == b"-":  # What servers print where there is nothing.
-            return Part(begin + rb'-(?![^ "\n])')
+            return Part(begin + rb'-(?![^ "\r\n])')
     return Part(begin + QUOTED) if value.startswith(b'"') else None
 
 

@@ -127,7 +127,7 @@ class Tally:
         waits = list(map(float, texts))
         longest = max(waits)
         if not longest:
-            self.waits.add({0: len(waits)})
+            self.waits.add({0: len(waits)}, longest)
             return None
         self.waits.add(Counter(map(bucket_of, waits)), longest)
         return waits
@@ -142,6 +142,9 @@ class Tally:
                 self.timeline.add(BEGUN, starts)
                 self.timeline.add(ENDED, starts)
             return
+        if waits is not None:
+            # Of a server whose clock tells less, one may be longer than the request.
+            waits = list(map(min, waits, durations))
         self.measured += len(requests)
         self._add_durations(requests, durations, waits)
         if starts is not None:

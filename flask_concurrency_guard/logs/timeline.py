@@ -10,6 +10,8 @@ from collections.abc import Iterator
 WIDTHS = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 3600.0, 86400.0)
 """How many seconds a slot may be long. Each is a multiple of the one before."""
 
+SCALE = 1 / WIDTHS[0]
+
 PAGE = 1024
 """So many slots are kept together. Where nothing happens, there are none."""
 
@@ -33,13 +35,16 @@ class Timeline:
         """How long a slot is, in seconds."""
         return WIDTHS[self._level]
 
+    def slot_of(self, time: float) -> int:
+        """Return the number of the slot of a time. Another division may round to another one."""
+        return int(time * SCALE) // self._factor
+
     def add(self, kind: int, times: Iterable[float]) -> None:
         """Count something that happened at these times, in seconds since 1970.
 
         :param kind: `BEGUN`, `ENDED` or `REJECTED`.
         """
-        scale = 1 / WIDTHS[0]
-        for slot, count in Counter([int(time * scale) for time in times]).items():
+        for slot, count in Counter([int(time * SCALE) for time in times]).items():
             # Divided each time: with one page too many, slots get longer.
             page, place = self._find(slot // self._factor)
             page[kind][place] += count

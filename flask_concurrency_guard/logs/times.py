@@ -8,6 +8,10 @@ from datetime import UTC
 from datetime import datetime
 
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+FIRST = datetime.min.replace(tzinfo=UTC).timestamp()
+LAST = datetime.max.replace(tzinfo=UTC, microsecond=999_000).timestamp()
+"""Between these are the times that can be shown."""
+
 GOLDEN = 0.6180339887498949
 """Multiples of it, less their whole parts, are spread evenly, however many they are."""
 
@@ -18,11 +22,17 @@ def iso_seconds(text: bytes) -> float:
 
 
 def common_seconds(text: bytes) -> float:
-    """Return the seconds since 1970 of such as ``29/Nov/2026:13:20:00 +0000``."""
+    """Return the seconds since 1970 of such as ``29/Nov/2026:13:20:00 +0000``.
+
+    Without a zone it is that of this machine.
+    """
     # Not by strptime: the names of the months are English, whatever the locale says.
     day, month, rest = text.decode().split("/", 2)
-    clock, zone = f"{MONTHS.index(month) + 1:02d}-{day}T{rest[5:]}".split(" ")
-    return datetime.fromisoformat(f"{rest[:4]}-{clock}{zone[:3]}:{zone[3:]}").timestamp()
+    clock, zone = rest[5:13], rest[14:]
+    moment = f"{rest[:4]}-{MONTHS.index(month) + 1:02d}-{day}T{clock}"
+    if zone:
+        moment += f"{zone[:3]}:{zone[3:]}"
+    return datetime.fromisoformat(moment).timestamp()
 
 
 class Seconds:
@@ -58,6 +68,7 @@ def spread(seconds: Sequence[float], first: int) -> list[float]:
 
 def shown_time(seconds: float, *, milliseconds: bool = False) -> str:
     """Return a time for people, in UTC."""
-    moment = datetime.fromtimestamp(seconds, UTC)
+    # A request that came in the last second of the year 9999 may be over later.
+    moment = datetime.fromtimestamp(min(max(seconds, FIRST), LAST), UTC)
     text = moment.isoformat(" ", "milliseconds" if milliseconds else "seconds")
     return text.removesuffix("+00:00")

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
+from weakref import finalize
 
 from ..core.fork import reset_after_fork
 from ..core.limiter import Limiter
@@ -47,11 +50,15 @@ PREFIX = "concurrency_guard_"
 
 _QUEUE_AGE = tag_key("queue_age")
 
+_gone: deque[tuple[int, dict[Any, int]]] = deque()
+"""What is to be taken back: by which process it was told, and what by gauge."""
+
 
 class PrometheusMetrics:
     """Keep the metrics of one app's requests, in the default registry.
 
-    Those of several apps in a process add up.
+    Those of several apps in a process add up. What one has told that is gone since is taken back
+    when another tells something.
 
     :param sender: returns the sender of the app's signals.
     :raises ConfigurationError: there are several processes, and their folder isn't there.
@@ -121,6 +128,8 @@ class PrometheusMetrics:
 
         It is read with the lock held, so who comes last tells the last state.
         """
+        if _gone:
+            _take_back()
         with self._lock:
             for series in tuple(self._series.values()):
                 series.tell(queues=series is with_queue)
@@ -207,6 +216,15 @@ def _families() -> _Families:
     return _Families()
 
 
+def _take_back() -> None:
+    with suppress(IndexError):  # Several threads may do it at once.
+        while True:
+            pid, told = _gone.popleft()
+            if pid == os.getpid():  # It may be of the parent, for which a child doesn't speak.
+                for gauge, value in told.items():
+                    gauge.dec(value)
+
+
 class _Series:
     """The metrics of one limiter, and what they have been told of it.
 
@@ -215,7 +233,11 @@ class _Series:
 
     def __init__(self, limiter: Limiter, families: _Families) -> None:
         self._limiter = limiter
-        self._in_flight = self._limit = self._queued = 0
+        self._shared_limit = 0
+        self._told: dict[Any, int] = {}
+        # This may run in any thread at any time, while it holds a lock of prometheus_client as
+        # well. So it only takes a note.
+        finalize(self, _gone.append, (os.getpid(), self._told)).atexit = False
         name = limiter.name
         self._is_shared = isinstance(limiter, SharedLimiter)
         self._active: Any = families.active.labels(name)
@@ -231,16 +253,17 @@ class _Series:
         :param queues: whether the line may have changed that was empty before.
         """
         in_flight, limit = self._limiter.in_flight, self._limiter.limit
-        if in_flight != self._in_flight:
-            self._active.inc(in_flight - self._in_flight)
-            self._in_flight = in_flight
-        if limit != self._limit:
-            if self._is_shared:
-                self._limits.set(limit)
-            else:
-                self._limits.inc(limit - self._limit)
-            self._limit = limit
-        if queues or self._queued:
-            queued = self._limiter.snapshot().queued
-            self._queue.inc(queued - self._queued)
-            self._queued = queued
+        self._tell(self._active, in_flight)
+        if not self._is_shared:
+            self._tell(self._limits, limit)
+        elif limit != self._shared_limit:
+            self._limits.set(limit)
+            self._shared_limit = limit
+        if queues or self._told.get(self._queue):
+            self._tell(self._queue, self._limiter.snapshot().queued)
+
+    def _tell(self, gauge: Any, value: int) -> None:
+        before = self._told.get(gauge, 0)
+        if value != before:
+            gauge.inc(value - before)
+            self._told[gauge] = value

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from ..core.decisions import DEFAULT
 from ..core.fork import reset_after_fork
@@ -36,6 +39,7 @@ class RejectionLog:
         self._clock = clock
         self.after_fork()
         reset_after_fork(self)
+        _logs.add(self)
 
     def after_fork(self) -> None:
         """Forget what the parent has counted."""
@@ -97,6 +101,18 @@ class RejectionLog:
         if now - self._saturated_until > 2 * self.interval:
             self._saturated_since = now
         self._saturated_until = now
+
+
+_logs: WeakSet[RejectionLog] = WeakSet()
+
+
+@atexit.register
+def _write_pending() -> None:
+    """Write what is pending when the process ends: nobody else will."""
+    for log in list(_logs):
+        if log.pending:
+            with suppress(Exception):
+                log.write()
 
 
 def _requests(count: int) -> str:

@@ -26,11 +26,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flask_concurrency_guard.watchdog")
 
+LONGEST_METHOD = 20
 LONGEST_PATH = 200
 DEEPEST_STACK = 50
 
 LOOKS = 4
 """How often to look while a request takes as long as it may."""
+
+LONGEST_PAUSE = 3600.0
+"""In seconds. Longer than some centuries no thread can sleep."""
 
 
 class Watchdog:
@@ -83,7 +87,7 @@ class Watchdog:
     def pause(self) -> float | None:
         """Return for how long not to look, in seconds; None if another thread does."""
         is_mine = self._thread is threading.current_thread()
-        return self._after / LOOKS if is_mine else None
+        return min(self._after / LOOKS, LONGEST_PAUSE) if is_mine else None
 
     def _start(self) -> None:
         # Two requests that come first may both do it: then one of the threads ends.
@@ -99,7 +103,8 @@ class Watchdog:
     def _tell(self, watched: _Watched, age: float) -> None:
         environ = watched.environ
         path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        what = f"{environ['REQUEST_METHOD']} {ascii(path[:LONGEST_PATH])[1:-1]}"
+        method = ascii(environ["REQUEST_METHOD"][:LONGEST_METHOD])[1:-1]
+        what = f"{method} {ascii(path[:LONGEST_PATH])[1:-1]}"
         frame, is_lost = watched.find_frame()
         token = current_environ.set(environ)
         try:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ..complaints import complain
 from ..core.claims import Claim
 from ..tags import PREFIX
 from ..tags import tag_key
+from .paths import raw_path
+from .paths import routed_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +63,7 @@ class Priorities:
 
     def __call__(self, environ: WSGIEnvironment) -> float:
         """Put the class into the tags. Return how much patience there is with it in overload."""
-        name = None if self._find is None else _try(self._find, environ)
+        name = None if self._find is None else _try("priority", self._find, environ)
         if name not in self.ranks:
             name = environ.get(VIEW_PRIORITY)
         if name not in self.ranks:
@@ -102,11 +105,8 @@ class Claims:
         self._priorities = priorities
         self._partitions = frozenset(partitions)
         self._find = find
-        # PATH_INFO has the path's bytes, each shown as a character.
         paths = [
-            (path.encode().decode("latin-1"), name)
-            for name, patterns in partitions.items()
-            for path in patterns
+            (raw_path(path), name) for name, patterns in partitions.items() for path in patterns
         ]
         self._exact = {path: name for path, name in paths if not path.endswith("*")}
         self._prefixes = [(path[:-1], name) for path, name in paths if path.endswith("*")]
@@ -121,20 +121,20 @@ class Claims:
         return Claim(cost, rank, self._partition(environ) if self._partitions else "")
 
     def _partition(self, environ: WSGIEnvironment) -> str:
-        name = None if self._find is None else _try(self._find, environ)
+        name = None if self._find is None else _try("partition", self._find, environ)
         if name in self._partitions:
             return str(name)
-        path = environ.get("PATH_INFO", "")
+        path = routed_path(environ)
         if path in self._exact:
             return self._exact[path]
         return next((name for prefix, name in self._prefixes if path.startswith(prefix)), "")
 
 
-def _try(find: Find, environ: WSGIEnvironment) -> Hashable | None:
+def _try(what: str, find: Find, environ: WSGIEnvironment) -> Hashable | None:
     try:
         found = find(environ)
         hash(found)
     except Exception:
-        logger.exception("What a request claims could not be found out; going on without.")
+        complain(logger, "The %s of a request could not be found out; going on without.", what)
         return None
     return found

@@ -12,8 +12,11 @@ if TYPE_CHECKING:
 
 
 def by_address(environ: WSGIEnvironment) -> str | None:
-    """Return the client's address; of IPv6, the network, of which one client has all addresses."""
-    address: str | None = environ.get("REMOTE_ADDR")
+    """Return the client's address; of IPv6, the network, of which one client has all addresses.
+
+    None where nobody knows, as on a UNIX socket.
+    """
+    address: str | None = environ.get("REMOTE_ADDR") or None
     return _network(address) if address and ":" in address else address
 
 

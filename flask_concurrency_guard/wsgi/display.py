@@ -9,10 +9,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from ..core.decisions import Rejection
+    from ..core.host.scoreboard import Scoreboard
     from ..core.lease import Lease
     from ..core.store import Store
-
-_ROW = "flask_concurrency_guard.row"
 
 
 class Display:
@@ -27,6 +26,8 @@ class Display:
     def __init__(self, store: Store, *, show_query: bool = False) -> None:
         self._store = store
         self._show_query = show_query
+        # Not in the environment: a request may pass the guards of two apps.
+        self._rows: dict[int, tuple[Scoreboard, int]] = {}
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Show a request that was admitted, by its method and path."""
@@ -40,11 +41,11 @@ class Display:
             what.encode("latin-1", "replace"), lease.started, threading.get_native_id()
         )
         if row is not None:
-            environ[_ROW] = scoreboard, row
+            self._rows[id(environ)] = scoreboard, row
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Show a request no longer."""
-        shown = environ.pop(_ROW, None)
+        shown = self._rows.pop(id(environ), None)
         if shown is not None:
             scoreboard, row = shown
             scoreboard.end(row)

@@ -23,21 +23,19 @@ if TYPE_CHECKING:
 
 KEY = "wsgi.file_wrapper"
 
-# What else is put into the environ, both as weak references: the lease, and what the server's
-# wrapper made of the app's file.
-_LEASE = "flask_concurrency_guard.lease"
+# What else is put into the environ, as weak references: what the server's wrapper made of the app's
+# file, and that file.
 _SENT = "flask_concurrency_guard.file"
 
 
 class FileWrappers:
-    """Servers' file wrappers, each with its counterpart that lends the lease to the file."""
+    """Servers' file wrappers, each with its counterpart whose file can hold leases."""
 
     def __init__(self) -> None:
         self._guarded: dict[Any, Any] = {}
 
-    def guard(self, environ: WSGIEnvironment, wrapper: Any, lease: Lease) -> None:
+    def guard(self, environ: WSGIEnvironment, wrapper: Any) -> None:
         """Replace the server's `wrapper` in `environ`."""
-        environ[_LEASE] = ref(lease)
         try:
             environ[KEY] = self._guarded[wrapper]
         except KeyError:
@@ -45,30 +43,46 @@ class FileWrappers:
             environ[KEY] = self._guarded[wrapper] = _counterpart(wrapper)
 
 
-def holds_lease(body: object, environ: WSGIEnvironment) -> bool:
-    """Return whether `body` is a file in the server's own wrapper, which holds the lease."""
-    sent = environ.get(_SENT)
-    return sent is not None and sent() is body
+def lend(lease: Lease, body: object, environ: WSGIEnvironment) -> bool:
+    """Let the file in `body` hold `lease`. Return whether it is one in the server's own wrapper.
+
+    Not before the app has returned it: until then, it may well be read by the app itself.
+    """
+    get_body, get_file = environ.get(_SENT, (None, None))
+    if get_body is None or get_body() is not body or (file := get_file()) is None:
+        return False
+    file.leases.append(lease)
+    return True
 
 
 class LeasedFile:
-    """A file that gives the lease back when it is closed, or read to its end."""
+    """A file that gives leases back when it is closed, or read to its end."""
 
-    def __init__(self, file: Any, lease: Lease) -> None:
+    def __init__(self, file: Any) -> None:
+        self.leases: list[Lease] = []
+        """Those of the request, as soon as it is its response: one for each guard in its way."""
         self._file = file
-        self._lease = lease
+        self._lines: Iterator[bytes] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
     def __iter__(self) -> Iterator[bytes]:
-        yield from self._file
-        self._lease.release()
+        return self  # As files do. For a range, Werkzeug seeks in what it gets here.
+
+    def __next__(self) -> bytes:
+        if self._lines is None:
+            self._lines = iter(self._file)  # Not all files are iterators themselves.
+        try:
+            return next(self._lines)
+        except StopIteration:
+            self._release()
+            raise
 
     def read(self, *size: int) -> bytes:
         data: bytes = self._file.read(*size)
         if not data and size != (0,):
-            self._lease.release()
+            self._release()
         return data
 
     def close(self) -> None:
@@ -77,11 +91,20 @@ class LeasedFile:
             if close is not None:
                 close()
         finally:
-            self._lease.release()
+            self._release()
+
+    def _release(self) -> None:
+        for lease in self.leases:
+            lease.release()
 
 
 def _counterpart(wrapper: Any) -> Any:
-    return _guarded_class(wrapper) if isinstance(wrapper, type) else _guarded_function(wrapper)
+    if not isinstance(wrapper, type):
+        return _guarded_function(wrapper)
+    try:
+        return _guarded_class(wrapper)
+    except TypeError:
+        return wrapper  # No class may derive from bjoern's. Its bodies are guarded like others.
 
 
 def _guarded_class(wrapper: type) -> type:
@@ -89,8 +112,9 @@ def _guarded_class(wrapper: type) -> type:
     # class): a subclass answers both.
     class GuardedFileWrapper(wrapper):  # type: ignore[misc]
         def __init__(self, file: Any, *args: Any, **options: Any) -> None:
-            super().__init__(_lend(file), *args, **options)
-            _note_sent(self)
+            leased = LeasedFile(file)
+            super().__init__(leased, *args, **options)
+            _note_sent(self, leased)
 
     return GuardedFileWrapper
 
@@ -98,22 +122,16 @@ def _guarded_class(wrapper: type) -> type:
 def _guarded_function(wrapper: Callable[..., Any]) -> Callable[..., Any]:
     # uWSGI compares the body with the very object that it was given here.
     def guarded_file_wrapper(file: Any, *args: Any, **options: Any) -> Any:
-        body = wrapper(_lend(file), *args, **options)
-        _note_sent(body)
+        leased = LeasedFile(file)
+        body = wrapper(leased, *args, **options)
+        _note_sent(body, leased)
         return body
 
     return guarded_file_wrapper
 
 
-def _lend(file: Any) -> Any:
-    """Return `file` so that its end gives back the lease of the request, if there is one."""
-    get_lease = (current_environ.get() or {}).get(_LEASE)
-    lease: Lease | None = get_lease() if get_lease is not None else None
-    return file if lease is None else LeasedFile(file, lease)
-
-
-def _note_sent(body: object) -> None:
+def _note_sent(body: object, file: LeasedFile) -> None:
     environ = current_environ.get()
     if environ is not None:
         with suppress(TypeError):  # Not all objects can be referred to weakly.
-            environ[_SENT] = ref(body)
+            environ[_SENT] = ref(body), ref(file)

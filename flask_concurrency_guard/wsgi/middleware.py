@@ -6,7 +6,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from typing import Protocol
+from typing import TypeAlias
 
+from ..complaints import complain
 from ..core.decisions import Mode
 from ..core.decisions import Reason
 from ..core.decisions import Rejection
@@ -27,9 +29,8 @@ from .bodies import guard_body
 from .closing import close_soon
 from .drain import drain
 from .drain import has_body
-from .draining import Drain
 from .files import FileWrappers
-from .files import holds_lease
+from .files import lend
 from .rejections import ProblemAnswer
 from .reporter import Exempt
 from .reporter import Reporter
@@ -61,6 +62,9 @@ OVERLOADED = {"429", "503", "504"}
 # Looking them up on the enumeration takes longer.
 _OFF = Mode.OFF
 _SHADOW = Mode.SHADOW
+
+
+OnFirst: TypeAlias = "Callable[[WSGIEnvironment], OnFirst | None]"
 
 
 class Answer(Protocol):
@@ -113,9 +117,11 @@ class GuardMiddleware:
         self.classify: Callable[[WSGIEnvironment], float] | None = None
         """Finds out how important a request is, if that differs. Returns how much patience there is
         with it in overload."""
-        self.on_first: Callable[[WSGIEnvironment], object] | None = None
+        self.on_first: OnFirst | None = None
         """Called at the first request, before anything else. May be called more than once, when
-        several come at the same time."""
+        several come at the same time. Returns what to call at the next one, if anything."""
+        self.has_begun = False
+        """Whether there was a request."""
         self.is_draining = False
         """Whether nobody is admitted any more; see `drain`."""
         self.reporter = Reporter(limiter, sender or (lambda: self), observers)
@@ -136,6 +142,8 @@ class GuardMiddleware:
         others = () if self.match is None else self.match(environ)
         if others is None:
             return self._pass(age, environ, start_response)
+        if self.is_draining:
+            return self._reject(self._turn_away(), age, environ, start_response)
         patience = 1.0 if self.classify is None else self.classify(environ)
         verdict = WELCOME if arrival is UNKNOWN else self.shedder.judge(arrival, patience)
         if others:
@@ -153,18 +161,7 @@ class GuardMiddleware:
 
     def drain(self) -> None:
         """Admit nobody any more; requests that always pass do so still."""
-        if self.is_draining:
-            return
         self.is_draining = True
-        if (on_first := self.on_first) is None:
-            self.match = Drain(self.limiter, self.match)
-            return
-
-        def first_drain(environ: WSGIEnvironment) -> None:
-            on_first(environ)
-            self.match = Drain(self.limiter, self.match)
-
-        self.on_first = first_drain
 
     def sheds_by_age(self, environ: WSGIEnvironment) -> bool:
         """Return whether requests that come the way of this one can be rejected by their age."""
@@ -185,14 +182,18 @@ class GuardMiddleware:
             limiter.settle()  # Another process may have switched it on again.
         return all(limiter.mode is _OFF for limiter in limiters)
 
-    def _begin(
-        self, on_first: Callable[[WSGIEnvironment], object], environ: WSGIEnvironment
-    ) -> None:
+    def _turn_away(self) -> Rejection:
+        rejection = self.limiter.reject(Reason.DRAINING)
+        rejection.enforced = True  # Shadow mode is about limits.
+        return rejection
+
+    def _begin(self, on_first: OnFirst, environ: WSGIEnvironment) -> None:
+        self.has_begun, following = True, None
         try:
-            on_first(environ)
+            following = on_first(environ)
         except Exception:
-            logger.exception("The guard could not look around at the first request; going on.")
-        self.on_first = None
+            complain(logger, "The guard could not look around at the first request; going on.")
+        self.on_first = following
 
     def _pass(
         self, age: float | None, environ: WSGIEnvironment, start_response: StartResponse
@@ -236,12 +237,12 @@ class GuardMiddleware:
             start_response = tagged(start_response, tags, watched)
             wrapper = environ.get("wsgi.file_wrapper")
             if wrapper is not None:
-                self._file_wrappers.guard(environ, wrapper, lease)
+                self._file_wrappers.guard(environ, wrapper)
             if self._observers:
                 start_response = noted(start_response, environ)
             token = current_environ.set(environ)
             body = self.app(environ, start_response)
-            if wrapper is None or not holds_lease(body, environ):
+            if wrapper is None or not lend(lease, body, environ):
                 return guard_body(body, lease, token)
         except BaseException:
             if token is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
+from ..complaints import complain
 from ..core.decisions import Mode
 from ..core.decisions import Reason
 from ..core.lease import Lease
@@ -37,9 +38,6 @@ if TYPE_CHECKING:
     from ..core.limiter import Limiter
 
 logger = logging.getLogger(__name__)
-
-COMPLAINT_INTERVAL = 1.0
-"""How long not to log again that an observer has failed, in seconds."""
 
 
 class Observer(Protocol):
@@ -77,7 +75,6 @@ class Reporter:
         self._limiter = limiter
         self._sender = sender
         self.observers = tuple(observers)
-        self._tell = _Carefully()
         self._logs: dict[str, RejectionLog] = {}
         self._decisions: dict[str, dict[Reason, str]] = {}
         self.add(limiter)
@@ -124,7 +121,7 @@ class Reporter:
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
         for observer in self.observers:
-            self._tell(observer.begin, environ, lease)
+            _tell(observer.begin, environ, lease)
         self._limiter.on_release = self.released
         if decided is ADMITTED:
             return
@@ -137,7 +134,7 @@ class Reporter:
         """Tell of a request that was rejected, or would have been."""
         log = self._logs[rejection.limiter]
         # Set when there is something to tell at a release; nobody else pays for the call.
-        log.limiter.on_release = self.released
+        log.limiter.on_release = self._limiter.on_release = self.released
         if not rejection.enforced:
             self.answered(environ, rejection)
         elif self.observers:
@@ -147,7 +144,7 @@ class Reporter:
         token = current_environ.set(environ)
         try:
             if log.due():
-                log.write()
+                self._write(log)
             emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
         finally:
             current_environ.reset(token)
@@ -155,7 +152,7 @@ class Reporter:
     def answered(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
         """Tell the observers of a request that was rejected, or would have been."""
         for observer in self.observers:
-            self._tell(observer.rejected, environ, rejection)
+            _tell(observer.rejected, environ, rejection)
 
     def queued(self, lease: Lease) -> None:
         """Tell of a request that begins to wait."""
@@ -172,12 +169,19 @@ class Reporter:
             self.rejected(environ, rejection)  # Shadow mode can't know before the end.
         if lease.limiter is self._limiter:
             for observer in self.observers:
-                self._tell(observer.end, environ, lease)
+                _tell(observer.end, environ, lease)
             if request_released.receivers:
                 emit(request_released, self._sender(), environ=environ, lease=lease)
-        log = self._logs[lease.limiter.name]
-        if log.pending and log.due():
+        # Those of limits that nobody may come to any more, too.
+        for log in self._logs.values():
+            if log.pending and log.due():
+                self._write(log)
+
+    def _write(self, log: RejectionLog) -> None:
+        try:
             log.write()
+        except Exception:  # Of a filter that wants a request of Flask's, say.
+            complain(logger, "The rejections could not be logged; going on.")
 
 
 class Exempt:
@@ -193,7 +197,6 @@ class Exempt:
     def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
         self._limiter = limiter
         self._observers = [observer for observer in observers if observer.sees_exempt]
-        self._tell = _Carefully()
         self._abandoned: deque[Lease] = deque()
 
     def __bool__(self) -> bool:
@@ -212,7 +215,7 @@ class Exempt:
     def admitted(self, environ: WSGIEnvironment, lease: Lease, decided: str) -> None:
         """Tell of a request that has a lease."""
         for observer in self._observers:
-            self._tell(observer.begin, environ, lease)
+            _tell(observer.begin, environ, lease)
 
     def release(self, lease: Lease) -> bool:
         """Take `lease` back. Return whether this call did it."""
@@ -221,7 +224,7 @@ class Exempt:
         lease._released = True
         lease.held = time.monotonic() - lease.started
         for observer in self._observers:
-            self._tell(observer.end, lease.holder, lease)
+            _tell(observer.end, lease.holder, lease)
         return True
 
     def withdraw(self, lease: Lease) -> None:
@@ -263,19 +266,11 @@ def _at_once(lease: Lease) -> Rejection | None:
     return None if rejection is None or rejection.queue_time else rejection
 
 
-class _Carefully:
-    """Calls observers, and lets none of them harm a request."""
-
-    def __init__(self) -> None:
-        self._next_complaint = 0.0
-
-    def __call__(
-        self, tell: Callable[[WSGIEnvironment, Any], None], environ: WSGIEnvironment, what: Any
-    ) -> None:
-        try:
-            tell(environ, what)
-        except Exception:
-            # Once in a while: with each request, it would be the log that takes the app down.
-            if time.monotonic() >= self._next_complaint:
-                self._next_complaint = time.monotonic() + COMPLAINT_INTERVAL
-                logger.exception("What observes requests has failed; going on.")
+def _tell(
+    tell: Callable[[WSGIEnvironment, Any], None], environ: WSGIEnvironment, what: Any
+) -> None:
+    """Call an observer, and let it harm no request."""
+    try:
+        tell(environ, what)
+    except Exception:
+        complain(logger, "What observes requests has failed; going on.")

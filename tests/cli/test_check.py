@@ -209,8 +209,15 @@ GUNICORN = "--server gunicorn"
         pytest.param(
             f"{GUNICORN} --worker-class gevent",
             {"limit": 999, "max_queue": 0},
-            ("ok", "The limit of 999 is below the 1000 threads of a process."),
+            ("ok", "The limit of 999 is below the 1000 greenlets of a process."),
             id="gevent",
+        ),
+        pytest.param(
+            "--server gevent",
+            {},
+            ("ok", "gevent.pywsgi has a greenlet for every request; the limits are what bounds"
+             " them."),
+            id="greenlets-without-end",
         ),
         pytest.param(
             "--server waitress",
@@ -237,6 +244,57 @@ GUNICORN = "--server gunicorn"
 )  # fmt: skip
 def test_threads(options: str, settings: dict[str, Any], found: tuple[str, str]) -> None:
     assert finding(make_app(**settings)[0], "threads", *options.split()) == found
+
+
+@pytest.mark.parametrize(
+    ("options", "settings", "to_do"),
+    [
+        (
+            "--threads 8",
+            {"limit": 8},
+            "Set it below 8, or give the server more threads (--threads).",
+        ),
+        ("--threads 2", {"limit": 8}, "Set it to 1, or give the server more threads (--threads)."),
+        ("--workers 4", {"limit": 8}, "Give the server more threads (--threads)."),
+        (
+            "--worker-class gevent",
+            {"limit": 1000},
+            "Set it below 1000, or give the server more greenlets (--worker-connections).",
+        ),
+        (
+            "--threads 16",
+            {"limit": 8, "max_queue": 8},
+            "Keep 'MAX_QUEUE' below 8, or give the server more threads (--threads).",
+        ),
+        (
+            "--threads 9",
+            {"limit": 8, "max_queue": 8},
+            "Keep 'MAX_QUEUE' to 0, or give the server more threads (--threads).",
+        ),
+    ],
+)
+def test_what_to_do_about_threads(options: str, settings: dict[str, Any], to_do: str) -> None:
+    app, _ = make_app(**settings)
+    found = run_json(app, "check", *GUNICORN.split(), *options.split())
+
+    assert [each["to_do"] for each in found if each["check"] == "threads"] == [to_do]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "server"),
+    [
+        ("--threads 4", "gunicorn (gthread) with 1 worker and 4 threads."),
+        ("-w 2 --threads 4", "gunicorn (gthread) with 2 workers and 4 threads each."),
+        ("-w 2", "gunicorn (sync) with 2 workers and 1 thread each."),
+        ("-k gevent", "gunicorn (gevent) with 1 worker and 1000 greenlets."),
+    ],
+)
+def test_server_that_the_environment_tells_is_shown(arguments: str, server: str) -> None:
+    result = run(make_app(limit=2)[0], "check", GUNICORN_CMD_ARGS=arguments)
+
+    assert " ".join(result.stdout.split()).startswith(
+        f"What isn't given here is as GUNICORN_CMD_ARGS in the environment says: {server} "
+    )
 
 
 @pytest.mark.parametrize(
@@ -538,6 +596,49 @@ def test_exemptions(path: str, found: list[tuple[str, str]]) -> None:
     app.add_url_rule("/only-post", "post", str, methods=["POST"])
 
     assert findings(app, "exemptions") == found
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/everywhere", []),
+        ("/metrics", []),
+        ("/ours", []),
+        ("/items", [("warning", "'/items', which is exempt, only redirects to '/items/'.")]),
+        ("/nothing", [("warning", "'/nothing', which is exempt, is no route of the app.")]),
+    ],
+)
+def test_exemptions_of_subdomains(path: str, found: list[tuple[str, str]]) -> None:
+    app = Flask(__name__, subdomain_matching=True)
+    app.config.update(SERVER_NAME="example.com", CONCURRENCY_GUARD_EXEMPT=[path])
+    ConcurrencyGuard(app)
+    app.add_url_rule("/everywhere", "everywhere", str)
+    app.add_url_rule("/metrics", "metrics", str, subdomain="api")
+    app.add_url_rule("/items/", "items", str, subdomain="api")
+    app.add_url_rule("/ours", "ours", str, subdomain="<tenant>")
+
+    assert findings(app, "exemptions") == found
+
+
+def test_subdomain_that_flask_does_not_know() -> None:
+    app = Flask(__name__)
+    app.config.update(SERVER_NAME="example.com", CONCURRENCY_GUARD_EXEMPT=["/metrics"])
+    ConcurrencyGuard(app)
+    app.add_url_rule("/metrics", "metrics", str, subdomain="api")
+
+    assert finding(app, "exemptions") == (
+        "warning",
+        "'/metrics', which is exempt, is no route of the app.",
+    )
+
+
+def test_health_check_of_a_subdomain() -> None:
+    app = Flask(__name__, subdomain_matching=True)
+    app.config["SERVER_NAME"] = "example.com"
+    guard = ConcurrencyGuard(app)
+    app.add_url_rule("/healthz", "healthz", guard.exempt(lambda: ""), subdomain="api")
+
+    assert findings(app, "health") == [("ok", "'/healthz' always passes.")]
 
 
 def test_path_that_another_wrapper_may_answer() -> None:

@@ -205,8 +205,14 @@ def test_no_tls(server: str) -> None:
     result = run(None, "probe", url)
 
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"Error: No TLS connection to '{url}/' (")
-    assert result.stderr.endswith("With a certificate of your own making: --insecure.\n")
+    assert result.stderr.startswith(f"Error: '{url}/' speaks plain HTTP, not TLS (")
+    assert result.stderr.endswith("): use http://.\n")
+
+
+def test_help_says_what_the_headers_are() -> None:
+    words = " ".join(run(None, "probe", "--help").stdout.split())
+
+    assert "--process-header TEXT The name of the response header that tells the process." in words
 
 
 @pytest.fixture
@@ -238,6 +244,7 @@ def test_tls(certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         other = run(None, "probe", f"https://127.0.0.1:{port}", "-n", "2")
 
     assert "certificate verify failed: self-signed certificate" in refused.stderr
+    assert refused.stderr.endswith("With a certificate of your own making: --insecure.\n")
     assert "statuses     200 OK: 2" in taken.stdout
     assert "statuses     200 OK: 2" in named.stdout
     assert "IP address mismatch" in other.stderr

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,15 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def run(*arguments: str, given: bytes | None = None) -> Result:
     return CliRunner().invoke(report, arguments, input=given)
+
+
+def run_alone(*arguments: str, stdout: int) -> tuple[int, str]:
+    """Run it in a process of its own. Return its exit code, and what it says of errors."""
+    code = "from flask_concurrency_guard.cli.report import report; report()"
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments], stdout=stdout, stderr=subprocess.PIPE, text=True
+    )
+    return result.returncode, result.stderr
 
 
 def test_report_is_printed(log: str) -> None:
@@ -102,6 +114,50 @@ def test_what_can_not_be_read_ends_the_command(
     assert result.exit_code == 1
     assert result.stderr == f"Error: {message.format(name=path)}\n"
     assert result.stdout == ""
+
+
+def test_log_that_was_just_rotated_is_in_nobodys_way(log: str, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.log"
+    empty.touch()
+    result = run(str(empty), log, "--json")
+
+    assert [file["lines"] > 0 for file in json.loads(result.stdout)["files"]] == [False, True]
+    assert "empty.log" in run(log, str(empty)).stdout
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_names_need_not_be_utf_8(log: str, tmp_path: Path) -> None:
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    Path(f"{name}.log").write_bytes(Path(log).read_bytes())
+    result = run(f"{name}.log", "--html", f"{name}.html")
+
+    assert result.stdout == f"The report is in '{tmp_path}/caf\N{REPLACEMENT CHARACTER}.html'.\n"
+    assert "caf\N{REPLACEMENT CHARACTER}.log" in Path(f"{name}.html").read_text("utf-8")
+    assert "caf\N{REPLACEMENT CHARACTER}.log" in run(f"{name}.log").stdout
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is full at will")
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_full_disk_ends_the_command(options: tuple[str, ...], log: str) -> None:
+    with Path("/dev/full").open("wb") as full:
+        found = run_alone(log, *options, stdout=full.fileno())
+
+    assert found == (1, "Error: The output can't be written: No space left on device.\n")
+    assert run(log, "--html", "/dev/full").stderr == (
+        "Error: '/dev/full': No space left on device.\n"
+    )
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_reader_that_has_read_enough_ends_the_command_quietly(
+    options: tuple[str, ...], log: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    found = run_alone(log, *options, stdout=writer)
+    os.close(writer)
+
+    assert found == (1, "")
 
 
 def test_page_that_can_not_be_written_ends_the_command(log: str, tmp_path: Path) -> None:

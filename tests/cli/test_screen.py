@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import io
 import re
+import sys
+from pathlib import Path
 
+import click
 import pytest
 
 from flask_concurrency_guard.cli.screen import PlainScreen
 from flask_concurrency_guard.cli.screen import RichScreen
 from flask_concurrency_guard.cli.screen import Screen
 from flask_concurrency_guard.cli.screen import make_screen
+from flask_concurrency_guard.cli.screen import writing
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +98,19 @@ def test_a_terminal_obeys_nothing_that_comes_from_elsewhere(
     shown = written(text="nginx\x1b[2J\r\n[red]\u202eevil\x9b1m").strip()
 
     assert shown == r"nginx\x1b[2J\r\n[red]\u202eevil\x9b1m"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is full at will")
+@pytest.mark.parametrize("length", [1, 100_000], ids=["at-the-end", "at-once"])
+def test_full_disk_is_told(length: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115
+    monkeypatch.setattr(sys, "stdout", full)
+    with pytest.raises(click.ClickException) as caught, writing():
+        make_screen().text("x" * length)
+
+    assert caught.value.message == "The output can't be written: No space left on device."
+    # Python would write once more, at its end.
+    assert full.closed
 
 
 def test_rich_is_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -43,6 +44,24 @@ def test_candidates_are_printed_as_json(log: str) -> None:
     assert set(found["candidates"][0]["reasons"]) == {"limit"}
     assert (found["deadline"], found["per_process"]) == (0.5, False)
     assert found["uses_contention"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is full at will")
+@pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
+def test_full_disk_ends_the_command(
+    options: tuple[str, ...],
+    log: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(sys, "stdout", Path("/dev/full").open("w"))  # noqa: SIM115
+    with pytest.raises(SystemExit) as ended:
+        simulate([log, "--limit", "2", *options])
+
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == (
+        "Error: The output can't be written: No space left on device.\n"
+    )
 
 
 def test_wrong_limit_is_a_wrong_call(log: str) -> None:

@@ -271,20 +271,20 @@ app = Flask("shop")
 app.config.update(CONCURRENCY_GUARD_DIR=sys.argv[1], CONCURRENCY_GUARD_NAME="shop")
 ConcurrencyGuard(app)
 with app.app_context():
-    status.main(["--watch"], standalone_mode=True)
+    status.main(sys.argv[3:], standalone_mode=True)
 """
 
 
 class Terminal:
     """A terminal of 80 columns, and the command in it."""
 
-    def __init__(self, folder: Path, how: str) -> None:
+    def __init__(self, folder: Path, how: str, *options: str, **variables: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 80, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", WATCH, str(folder), how],
+            [sys.executable, "-c", WATCH, str(folder), how, *options],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color"},
+            env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "", **variables},
         )  # fmt: skip
         os.close(slave)
         self.shown = ""
@@ -309,7 +309,7 @@ def terminal(request: pytest.FixtureRequest, app: Flask, tmp_path: Path) -> Iter
         pytest.importorskip("rich", reason="the extra 'cli' is not installed")
     call(app, "/x").read()
     published(app)
-    terminal = Terminal(tmp_path, request.param)
+    terminal = Terminal(tmp_path, request.param, "--watch")
     yield terminal
     terminal.close()
 
@@ -324,3 +324,30 @@ def test_at_a_terminal_it_goes_on_until_ctrl_c(app: Flask, terminal: Terminal) -
     shown = terminal.look()
     assert "Traceback" not in shown
     assert "Aborted" not in shown
+
+
+@pytest.mark.parametrize(
+    ("options", "variables", "has_colours"),
+    [
+        ((), {}, True),
+        ((), {"NO_COLOR": "1"}, False),
+        ((), {"TERM": "dumb"}, False),
+        (("--watch",), {"TERM": "dumb"}, False),
+    ],
+    ids=["colours", "no-color", "dumb", "dumb-watch"],
+)
+def test_colours_are_for_who_wants_them(
+    options: tuple[str, ...],
+    variables: dict[str, str],
+    has_colours: bool,
+    app: Flask,
+    tmp_path: Path,
+) -> None:
+    call(app, "/x").read()
+    published(app)
+    terminal = Terminal(tmp_path, "plain", *options, **variables)
+    try:
+        wait_until(lambda: "WORKER" in terminal.look() and terminal.process.poll() is not None)
+        assert ("\x1b" in terminal.look()) == has_colours
+    finally:
+        terminal.close()

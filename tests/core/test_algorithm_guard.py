@@ -125,6 +125,17 @@ def test_who_waited_in_front_of_the_app_shows_that_it_is_full() -> None:
     assert algorithm.limit <= 2
 
 
+def test_a_time_in_which_nobody_comes_is_no_window() -> None:
+    """Bursts with an hour between: they show what is served in a burst, and nothing of the hour."""
+    algorithm = Guard(initial=8)
+    limits = set()
+    for hour in range(20):
+        for number in range(40):
+            start = 3600.0 * hour + number // 8 * 0.02
+            limits.add(algorithm.on_sample(start, 0.02, 8))
+    assert limits == {8}
+
+
 def test_a_limit_that_is_out_of_reach_comes_down() -> None:
     """Something else bounds how many are in flight, and more wait in front of that."""
     algorithm = Guard(initial=16)

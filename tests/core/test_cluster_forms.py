@@ -289,6 +289,34 @@ def test_a_limit_is_shared(form: Form, tmp_path: Path, caplog: pytest.LogCapture
     assert "can't be used" not in caplog.text  # not even for a moment
 
 
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_a_server_that_is_there_answers_where_it_is_listened_to(form: Form, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        connector = Connector(read_url(form(stack, tmp_path)), PATIENT)
+        listener = ledger.Ledger(connector, new_name(), "member").listen()
+        for _ in "confirmation", "confirmation":
+            assert list(listener.messages(PATIENT)) == []
+        listener._patience = 0.0
+        for seconds in (0.0, PATIENT, PATIENT):  # Each waits for an answer to the one before.
+            assert list(listener.messages(seconds)) == []
+        listener.close()
+        connector.close()
+
+
+@pytest.mark.parametrize(
+    "form", [single, by_socket, cluster, sentinel], ids=lambda form: form.__name__
+)
+def test_answers_are_read_whatever_a_url_says_of_them(form: Form, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        url = form(stack, tmp_path)
+        url += f"{'&' if '?' in url else '?'}decode_responses=true"
+        one, other = stack.enter_context(two_limiters(url, 3))
+        one.set_mode("shadow")
+        lease_of(other).release()
+        assert other.mode == "shadow"
+        assert len(seen(one).members) == 2
+
+
 def test_no_more_rights_are_needed() -> None:
     script = Path(ledger.__file__).with_name("lending.lua").read_text()
     used = re.findall(r"redis\.call\('(\w+)'", script)
@@ -335,6 +363,29 @@ def test_members_go_on_with_another_primary(tmp_path: Path) -> None:
         assert seen(one).error is None
         for lease in (*held, last):
             lease.release()
+
+
+def test_members_go_on_where_the_address_leads_to_another_primary(tmp_path: Path) -> None:
+    """While the one before lives on as a replica, and answers."""
+    with ExitStack() as stack:
+        short = Path(stack.enter_context(short_folder()))
+        ports = [
+            stack.enter_context(running(tmp_path, "--unixsocket", short / name)) for name in "ab"
+        ]
+        address = short / "primary"
+        address.symlink_to(short / "a")
+        one, _ = stack.enter_context(two_limiters(f"unix://{address}", 2))
+        held = lease_of(one)
+        wait_until(lambda: hears(one))
+        with redis.Redis(HOST, ports[0]) as before, redis.Redis(HOST, ports[1]) as after:
+            before.replicaof(HOST, ports[1])
+            address.unlink()
+            address.symlink_to(short / "b")
+            with pytest.raises(StoreError):
+                one.set_limit(2)
+            wait_until(lambda: seen(one).error is None)
+            wait_until(lambda: bool(after.pubsub_channels("*:short")))
+        held.release()
 
 
 def begins_failover(client: redis.Redis) -> bool:

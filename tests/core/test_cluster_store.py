@@ -31,9 +31,13 @@ from valkey_server import new_name
 
 from flask_concurrency_guard.core.cluster.address import read_url
 from flask_concurrency_guard.core.cluster.borrower import Borrower
+from flask_concurrency_guard.core.cluster.borrower import read_mode
 from flask_concurrency_guard.core.cluster.connect import Connector
 from flask_concurrency_guard.core.cluster.keeper import warn_where_threads_stand_still
+from flask_concurrency_guard.core.cluster.ledger import Grant
+from flask_concurrency_guard.core.cluster.store import CLOCK
 from flask_concurrency_guard.core.cluster.store import ClusterStore
+from flask_concurrency_guard.core.decisions import Mode
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.shared import SharedLimiter
 from flask_concurrency_guard.core.store import StoreError
@@ -136,7 +140,7 @@ def hears(store: ClusterStore) -> bool:
 def has_beaten(store: ClusterStore) -> bool:
     """Return whether its keeper has made the call that it makes when it begins to listen."""
     borrower = store._borrower
-    return hears(store) and borrower._seq >= 2 and not borrower._calls.locked()
+    return hears(store) and borrower._seq >= 2 and not borrower._is_called
 
 
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
@@ -238,6 +242,25 @@ def test_the_limit_is_changed_for_all(limit: Limit) -> None:
     assert not other.acquire()
     wait_until(lambda: not one.acquire() and one.store.limit == 3)
     assert other.store.limit == 3
+
+
+def test_what_is_set_by_the_first_call_lasts_when_another_process_starts(limit: Limit) -> None:
+    one, other = (limit.process(64, kind=Alone) for _ in range(2))
+    one.store.set_limit(4)
+    one.store.set_mode(Mode.SHADOW)
+    assert other.acquire()
+    assert (other.store.limit, other.store.mode) == (4, Mode.SHADOW)
+
+
+def test_a_mode_that_is_not_known_is_as_good_as_none(valkey: Valkey, limit: Limit) -> None:
+    """As one of a newer release may be."""
+    process = limit.process(8, kind=Alone)
+    process.store.set_mode(Mode.SHADOW)
+    with valkey.client() as client:
+        client.hset(limit.key("limit"), "mode", "dry_run")
+    assert process.acquire()
+    assert process.store.mode is None
+    assert read_mode(b"\xff") is None
 
 
 def test_the_snapshot_sees_all(limit: Limit) -> None:
@@ -389,6 +412,53 @@ def test_who_has_left_the_line_asks_at_once_when_one_waits_again(limit: Limit) -
     process.release()  # And says that nobody waits.
     assert limit.lent() == 1
     assert process.acquire(starving=True)
+
+
+@pytest.mark.parametrize("starving", [True, False])
+@pytest.mark.parametrize(
+    ("takes", "rests"), [(0.03, 0.27), (20.0, 1.0)], ids=["far-away", "once-slow"]
+)
+def test_who_found_too_little_rests_longer_than_the_call_took(
+    limit: Limit, takes: float, rests: float, starving: bool
+) -> None:
+    clock = Clock()
+    holder, process = (limit.process(1, clock=clock, kind=Alone) for _ in range(2))
+    assert holder.acquire()
+    settle = process.store.ledger.settle
+    calls = []
+
+    def slow(*args: object, **words: object) -> object:
+        calls.append(args)
+        terms = settle(*args, **words)  # type: ignore[arg-type]
+        clock.now += takes
+        return terms
+
+    process.store.ledger.settle = slow  # type: ignore[assignment,method-assign]
+    assert not process.acquire(starving=starving)
+    clock.now += rests - 0.001
+    assert not process.acquire(starving=starving)
+    assert len(calls) == 1
+    clock.now += 0.002
+    assert not process.acquire(starving=starving)
+    assert len(calls) == 2
+
+
+def test_nobody_is_told_that_places_are_short_by_itself(valkey: Valkey, limit: Limit) -> None:
+    holder, process = (limit.process(1, kind=Alone) for _ in range(2))
+    assert holder.acquire()
+    ledgers = [each.store.ledger for each in (holder, process)]
+    listeners = [ledger.listen(hears_itself=False) for ledger in ledgers]
+    with valkey.client() as client:
+        short = f"{ledgers[0]._channels}short"
+        wait_until(lambda: client.pubsub_numsub(short)[0][1] == 2)
+        assert not process.acquire(starving=True)
+        for ledger in ledgers:
+            client.publish(f"{ledger._channels}{ledger._member}", "7 7")
+    heard: list[list[Grant | None]] = [[], []]
+    for listener, said in zip(listeners, heard, strict=True):
+        wait_until(lambda: said.extend(listener.messages(1.0)) or Grant(7, 7) in said)  # noqa: B023
+        listener.close()
+    assert heard == [[None, Grant(7, 7)], [Grant(7, 7)]]
 
 
 def test_who_closes_gives_all_back_at_once(limit: Limit) -> None:
@@ -581,14 +651,42 @@ def test_a_lease_may_be_collected_while_the_keeper_calls(
     collected = []
 
     def collect() -> None:
+        before = process.store._borrower._seq
         process.release(queued=1)
-        collected.append(process.acquire())
+        process.acquire()
+        collected.append(process.store._borrower._seq - before)
 
     clock.now += 1
     clock.happens[clock.looks + look] = collect
     run([process.store.beat])
-    assert len(collected) == 1
+    assert collected == [0]  # No call in the midst of another.
     assert process.in_flight <= process.store._borrower.places or is_dead
+
+
+class InterruptedLock:
+    """A lock after whose taking something happens: Python 3.12 collects at the end of a call."""
+
+    def __init__(self, lock: threading.RLock, happens: Callable[[], object]) -> None:
+        self._lock = lock
+        self.release = lock.release
+        self._happens = happens
+
+    def acquire(self, blocking: bool = True) -> bool:
+        has_got = self._lock.acquire(blocking)
+        happens, self._happens = self._happens, bool
+        happens()
+        return has_got
+
+
+def test_a_lease_may_be_collected_as_soon_as_it_is_a_threads_turn_to_call(limit: Limit) -> None:
+    process, other = (limit.process(2, kind=Alone) for _ in range(2))
+    assert process.acquire_all() == 2
+    assert not other.acquire(starving=True)
+    assert process.store.beat()  # And so hears that another one waits.
+    borrower = process.store._borrower
+    borrower._calls = InterruptedLock(borrower._calls, process.release)  # type: ignore[assignment]
+    run([process.store.beat])
+    assert limit.records() == {process.store.member: (1, 1), other.store.member: (1, 0)}
 
 
 class InterruptedBorrower(Borrower):
@@ -666,6 +764,13 @@ def test_the_lease_is_reckoned_from_before_the_call(limit: Limit) -> None:
     assert store.enter(1)
     clock.now = 109.95
     assert not store.enter(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs a clock that Linux has")
+def test_a_lease_ends_while_the_machine_is_suspended(limit: Limit) -> None:
+    """Which no test can do; so this one is about which clock it is reckoned by."""
+    assert limit.store(4)._borrower._clock is CLOCK
+    assert CLOCK.args == (time.CLOCK_BOOTTIME,)  # type: ignore[attr-defined]
 
 
 def allow_login(server: Valkey) -> None:
@@ -866,6 +971,15 @@ def test_a_server_that_refuses_is_as_good_as_none(
         assert said.startswith(f"{own.url} can't be used: ")
         assert text in said
         assert text in str(process.store.snapshot("default").error)
+
+
+def test_an_error_keeps_nothing_of_the_request_that_found_it(own: Valkey, own_limit: Limit) -> None:
+    process = own_limit.process(8, kind=Alone)
+    own.kill()
+    process.acquire()
+    error = process.store._borrower.error
+    assert isinstance(error, redis.ConnectionError)
+    assert (error.__traceback__, error.__context__, error.__cause__) == (None, None, None)
 
 
 def test_a_login_is_not_logged(

@@ -186,6 +186,35 @@ def test_where_views_are_slow_what_is_long_is_longer() -> None:
         assert controller.bound == pytest.approx(4 * interval)
 
 
+def test_a_burst_of_slow_requests_is_served_as_soon_as_it_is_known_how_slow_they_are() -> None:
+    clock = Clock()
+    service_times = [0.0]
+    controller = Controller(clock=clock, service_time=lambda: service_times[-1])
+    overdue = 0
+    for wait in (0.0, 0.5, 1.0, 1.5):  # Four threads, and sixteen requests at once.
+        overdue += sum(controller.is_overdue(wait) for _ in range(4))
+        service_times.append(0.5)
+        clock.now += 0.5
+    assert overdue == 0
+
+
+def test_what_comes_after_a_pause_is_a_burst() -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.02)
+
+    def shed_of_a_burst() -> int:
+        return sum(controller.is_overdue(0.5 - number / 100) for number in range(20))
+
+    clock.now += 600.0
+    assert shed_of_a_burst() == 0
+    for _ in range(1000):  # A rush.
+        clock.now += 0.0025
+        controller.is_overdue(0.3)
+    assert controller.is_standing
+    clock.now += 600.0
+    assert shed_of_a_burst() == 0
+
+
 def test_where_only_one_is_served_at_a_time_what_is_long_is_longer() -> None:
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: 0.09)

@@ -370,13 +370,16 @@ def test_a_file_that_is_no_board_becomes_one_if_nobody_uses_it(path: Path, conte
     assert Process(path, 3).acquire_all() == 3
 
 
-def test_what_stands_in_an_overwritten_file_counts_for_nothing(path: Path) -> None:
+@pytest.mark.parametrize("begin", [b"", boards.SIGNATURE], ids=["all", "but the signature"])
+def test_what_stands_in_an_overwritten_file_counts_for_nothing(path: Path, begin: bytes) -> None:
     clock = Clock()
     one, other = Process(path, 8, clock=clock), Process(path, 8, clock=clock)
     assert one.acquire()
     assert other.acquire()
-    path.write_bytes(b"\xff" * SIZE)
+    path.write_bytes(begin + b"\xff" * (SIZE - len(begin)))
     one.release()
+    with pytest.raises(StoreError):
+        one.store.set_limit(8)
     clock.now += 2
     assert 1 <= one.acquire_all(100) <= 8
     assert one.store.limit == 8

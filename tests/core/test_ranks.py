@@ -54,6 +54,17 @@ def test_who_ranks_higher_goes_first(order: str, expected: list[str]) -> None:
     assert turns(waiting, held) == expected
 
 
+def test_partitions_that_are_equal_have_their_turns_in_the_order_of_the_line() -> None:
+    limiter = Limiter(1, max_wait=10, max_queue=100)
+    limiter.tell_apart(lambda claim: claim or Claim(), {"a": 0.1, "b": 0.1})
+    held = limiter.acquire()
+    assert isinstance(held, Lease)
+    waiting = {}
+    for name in ("a1", "b1", "b2", "a2", "a3"):
+        waiting[name] = Waiter(limiter, claim=Claim(partition=name[0]))
+    assert turns(waiting, held) == ["a1", "b1", "b2", "a2", "a3"]
+
+
 def test_who_is_passed_over_often_has_a_turn() -> None:
     limiter = make(1)
     held = limiter.acquire()

@@ -63,6 +63,21 @@ def lease_soon(limiter: SharedLimiter) -> Lease:
     return taken[0]
 
 
+@pytest.mark.parametrize(
+    "settings", [{"max_wait": 0}, {"max_queue": 0}, {"mode": "shadow"}], ids=str
+)
+def test_with_shares_places_are_borrowed_by_who_may_not_wait(
+    limiter: Make, settings: dict[str, object]
+) -> None:
+    shared = limiter(4, **settings)
+    shared.tell_apart(lambda claim: claim or Claim(), {"a": 0.5, "b": 0.5})
+    made = [shared.acquire(None, claim=Claim(partition=name)) for name in "aabb"]
+    assert not any(shared.snapshot().rejected.values())
+    for each in made:
+        assert isinstance(each, Lease)
+        each.release()
+
+
 def test_the_limit_is_shared(limiter: Make) -> None:
     one, other = limiter(3), limiter(3, max_queue=0)
     held = leases(one, 2)
@@ -114,7 +129,7 @@ def test_one_of_those_who_wait_watches(limiter: Make) -> None:
     waiters = [Waiter(other, then=lambda lease: None) for _ in range(3)]
 
     def one_who_waits_watches() -> bool:  # Not always the first in the line.
-        with other._holding_lock():
+        with other._lock:
             return other._watcher in list(other._line)
 
     for admitted, lease in enumerate(held, 1):

@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import enum
 import json
+import pickle
 from collections import OrderedDict
 from collections import UserDict
 from collections import deque
@@ -23,7 +24,10 @@ from json_support import provider_on
 from json_support import read_strictly
 from json_support import written
 
+from flask_concurrency_guard.core.decisions import Reason
+from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.errors import ConcurrencyGuardError
+from flask_concurrency_guard.errors import LimitReached
 from flask_concurrency_guard.json import InvalidJSONError
 from flask_concurrency_guard.json import JSONTypeError
 from flask_concurrency_guard.json import JSONValueError
@@ -118,6 +122,25 @@ def test_error_names_the_path(value: object, path: str, style: str) -> None:
 )
 def test_error_has_its_path(error: JSONTypeError | JSONValueError) -> None:
     assert (str(error), error.path) == ("'$.a' is …", "$.a")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        JSONTypeError("'$.a' is …", "$.a"),
+        JSONValueError("'$.a' is …", "$.a"),
+        InvalidJSONError("'NaN' is …", "[NaN]", 1),
+        LimitReached(Rejection(Reason.LIMIT, 1)),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_error_gets_from_one_process_to_another(error: Exception) -> None:
+    """Otherwise whoever waits for a task in a pool waits for ever, or finds the pool broken."""
+    error.add_note("a note")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (type(error), str(error))
+    if not isinstance(error, InvalidJSONError):  # That is the standard library's own.
+        assert vars(copy) == vars(error)
 
 
 @pytest.mark.parametrize(("value", "kind"), [(OPAQUE, JSONTypeError), ("\ud800", JSONValueError)])

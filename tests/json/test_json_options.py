@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import json
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
 from flask.json.provider import DefaultJSONProvider
+from json_support import outcome
+from json_support import provider_on
 
 from flask_concurrency_guard.json import InvalidJSONError
 from flask_concurrency_guard.json import JSONTypeError
@@ -52,6 +57,13 @@ class Opaque:
 class OpaqueEncoder(json.JSONEncoder):
     def default(self, o: object) -> object:
         return "opaque" if isinstance(o, Opaque) else super().default(o)
+
+
+class KnowingEncoder(json.JSONEncoder):
+    """Knows what Flask knows as well."""
+
+    def default(self, o: object) -> object:
+        return type(o).__name__
 
 
 class HookedDecoder(json.JSONDecoder):
@@ -142,6 +154,73 @@ def test_encoder_class_leaves_flask_its_types(
     safe: SafeJSONProvider, plain: DefaultJSONProvider
 ) -> None:
     assert safe.dumps(VALUE["a"], cls=OpaqueEncoder) == plain.dumps(VALUE["a"], cls=OpaqueEncoder)
+
+
+NOON = dt.datetime(2026, 5, 1, 12, 0, 0, 250000)
+HTTP = '"Fri, 01 May 2026 12:00:00 GMT"'
+ISO = '"2026-05-01T12:00:00.250000Z"'
+
+
+@pytest.mark.parametrize(
+    ("style", "rules", "value", "expected"),
+    [
+        pytest.param("flask", {}, NOON, HTTP, id="flask"),
+        pytest.param("flask", {"datetime": "iso"}, NOON, ISO, id="flask, iso"),
+        pytest.param("modern", {}, NOON, ISO, id="modern"),
+        pytest.param("modern", {"datetime": "http"}, NOON, HTTP, id="modern, http"),
+        pytest.param("modern", {"naive": "error"}, NOON, JSONValueError, id="naive error"),
+        pytest.param("flask", {}, Decimal("NaN"), '"NaN"', id="nan, flask"),
+        pytest.param("modern", {}, Decimal("NaN"), "null", id="nan, modern"),
+        pytest.param("flask", {"nan": "error"}, Decimal("NaN"), JSONValueError, id="nan error"),
+    ],
+)
+def test_encoder_class_keeps_the_policy(
+    backend: str, style: str, rules: dict[str, Any], value: object, expected: object
+) -> None:
+    provider = provider_on(backend, style, **rules)
+
+    result = outcome(lambda: provider.dumps(value, cls=OpaqueEncoder))
+
+    assert result == outcome(lambda: provider.dumps(value))
+    assert expected in (result, result[0])
+
+
+@dataclasses.dataclass
+class Row:
+    price: Decimal
+
+
+class Html:
+    def __html__(self) -> str:
+        return "<b>"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [NOON, NOON.date(), Decimal("1.10"), UUID(int=1), Row(Decimal("1.10")), Html()],
+    ids=lambda value: type(value).__name__,
+)
+def test_encoder_class_comes_after_what_flask_knows_in_style_flask(
+    backend: str, plain: DefaultJSONProvider, value: object
+) -> None:
+    flask, modern = provider_on(backend), provider_on(backend, "modern")
+
+    assert flask.dumps(value, cls=KnowingEncoder) == plain.dumps(value, cls=KnowingEncoder)
+    assert flask.dumps([Row, Html, {1}], cls=KnowingEncoder) == '["type", "type", "set"]'
+    assert modern.dumps(value, cls=KnowingEncoder) == f'"{type(value).__name__}"'
+
+
+def test_encoder_class_comes_after_a_default_of_the_app(backend: str) -> None:
+    def default(value: object) -> object:
+        if isinstance(value, Opaque):
+            return "mine"
+        raise TypeError
+
+    values = [Opaque(), NOON]
+    options = {"cls": KnowingEncoder, "default": default}
+
+    assert provider_on(backend).dumps(values, **options) == '["mine", "datetime"]'
+    assert provider_on(backend, "modern").dumps(values, **options) == '["mine", "datetime"]'
 
 
 def test_encoder_class_gets_its_own_options(safe: SafeJSONProvider) -> None:

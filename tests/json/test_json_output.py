@@ -274,8 +274,8 @@ VALUE = {"b": ["é", NAN, Decimal("1.10")], "a": {}, "c": []}
             id="compact",
         ),
         pytest.param(
-            {"separators": (" ;", "= ")},
-            r'{"a"= {} ;"b"= ["\u00e9" ;null ;"1.10"] ;"c"= []}',
+            {"separators": (" , ", " :\t")},
+            '{"a" :\t{} , "b" :\t["\\u00e9" , null , "1.10"] , "c" :\t[]}',
             id="separators",
         ),
         pytest.param(
@@ -310,6 +310,33 @@ VALUE = {"b": ["é", NAN, Decimal("1.10")], "a": {}, "c": []}
 )
 def test_layout(options: dict[str, Any], expected: str) -> None:
     assert dumped(VALUE, "flask", **options) == expected
+
+
+SEPARATORS = "'separators' must be ',' and ':', with white space around them, got {!r} and {!r}."
+INDENT = "'indent' must be a number, or white space, got {!r}."
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param({"separators": (";", ":")}, SEPARATORS.format(";", ":"), id="items"),
+        pytest.param({"separators": (", ", "=")}, SEPARATORS.format(", ", "="), id="keys"),
+        pytest.param({"separators": ("", ":")}, SEPARATORS.format("", ":"), id="empty"),
+        pytest.param({"separators": (",,", ":")}, SEPARATORS.format(",,", ":"), id="twice"),
+        pytest.param(
+            {"separators": (",", ":\xa0")},
+            SEPARATORS.format(",", ":\xa0"),
+            id="white space that JSON doesn't know",
+        ),
+        pytest.param({"indent": "--"}, INDENT.format("--"), id="indent"),
+        pytest.param({"indent": "\v"}, INDENT.format("\v"), id="indent that JSON doesn't know"),
+    ],
+)
+def test_layout_that_is_no_json_is_refused(
+    options: dict[str, Any], message: str, style: str
+) -> None:
+    assert dumped(VALUE, style, **options) == (ValueError, message)
 
 
 def test_modern_dumps_is_compact() -> None:

@@ -38,6 +38,14 @@ BIG = 2**53
 class Color(enum.Enum):
     NAN = float("nan")
     BIG = 2**53
+    AMOUNT = Decimal("1.10")
+    NO_AMOUNT = Decimal("NaN")
+    TOO_MUCH = Decimal("-Infinity")
+
+
+class Money(Decimal):
+    def __str__(self) -> str:
+        return f"{super().__str__()} EUR"
 
 
 def no_number(path: str, value: str) -> tuple[type[Exception], str]:
@@ -126,6 +134,23 @@ ROWS = [
         {"decimal": "number"},
         {"a": (Decimal("1E+5"), {"b": Decimal("-1.5E-400")})},
         '{"a":[1E+5,{"b":-1.5E-400}]}',
+    ),
+    row("decimal number, subclass", {"decimal": "number"}, [Money("1.10")], "[1.10]"),
+    row(
+        "decimal number, subclass, none", {"decimal": "number"}, [Money("NaN"), NAN], "[null,null]"
+    ),
+    row("decimal number, Enum", {"decimal": "number"}, [Color.AMOUNT], "[1.10]"),
+    row(
+        "decimal number, Enum, none",
+        {"decimal": "number"},
+        [Color.NO_AMOUNT, {"a": Color.TOO_MUCH}],
+        '[null,{"a":null}]',
+    ),
+    row(
+        "decimal number, Enum, nan error",
+        {"decimal": "number", "nan": "error"},
+        [Color.AMOUNT, Color.TOO_MUCH],
+        no_number("$[1]", "-Infinity"),
     ),
     row("decimal number, alone", {"decimal": "number"}, Decimal("2.50"), "2.50"),
     row("decimal number, key", {"decimal": "number"}, {Decimal("1.10"): 1}, '{"1.10":1}'),
@@ -305,10 +330,26 @@ def test_missing_module_in_c_is_logged(
     name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(features, "encode", None)
+    monkeypatch.setattr(features, "HAS_NO_GIL", False)
     install(Flask("no module in C", static_folder=None), name)
 
     assert caplog.record_tuples == [
         ("flask_concurrency_guard.json", logging.WARNING, no_module_in_c(name))
+    ]
+
+
+@pytest.mark.parametrize("name", ["msgspec", "orjson", "ujson"])
+def test_missing_module_in_c_is_no_fault_where_there_is_no_gil(
+    name: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(features, "encode", None)
+    monkeypatch.setattr(features, "HAS_NO_GIL", True)
+    install(Flask("no GIL", static_folder=None), name)
+
+    assert caplog.messages == [
+        f"'{name}' can't be used to write JSON, since this Python is built to do without the GIL,"
+        " and nothing else keeps other threads from a value that is being written. The standard"
+        " library writes."
     ]
 
 
@@ -320,6 +361,18 @@ def test_missing_module_in_c_does_not_matter_where_python_writes(
     install(Flask("no module in C", static_folder=None), name)
 
     assert caplog.record_tuples == []
+
+
+@pytest.mark.parametrize("number", ["NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("backend", EXACT_BACKENDS)
+def test_decimal_of_default_is_no_literal(backend: str, number: str) -> None:
+    def default(value: object) -> object:
+        if isinstance(value, complex):
+            return Decimal(number)
+        raise TypeError
+
+    provider = provider_on(backend, "modern", decimal="number")
+    assert provider.dumps([1j], default=default) == "[null]"
 
 
 def test_error_of_an_infinite_decimal_says_so() -> None:

@@ -9,6 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from log_support import BEGIN
 from log_support import entry
+from log_support import json_line
 from log_support import logfmt
 from log_support import pool_log
 from log_support import rejection
@@ -18,8 +19,10 @@ from log_support import write
 
 from flask_concurrency_guard.logs import timeline as timelines
 from flask_concurrency_guard.logs.analysis import Report
+from flask_concurrency_guard.logs.describe import describe
 from flask_concurrency_guard.logs.history import look_back
 from flask_concurrency_guard.logs.paths import MOST_PATHS
+from flask_concurrency_guard.logs.text import plain
 from flask_concurrency_guard.logs.timeline import BEGUN
 from flask_concurrency_guard.logs.timeline import ENDED
 from flask_concurrency_guard.logs.timeline import PAGE
@@ -89,6 +92,17 @@ def test_wait_in_the_line_is_not_in_flight(log: Path) -> None:
     assert report.queue_time.max == 5.0
 
 
+@pytest.mark.parametrize("wait", [0.064, 0.9], ids=["as-long", "longer"])
+def test_wait_may_be_as_long_as_its_request_or_longer(wait: float, log: Path) -> None:
+    # The sum of the two is the end of a slot, as one way to divide it says, and not as another.
+    report = report_of(write(log, [logfmt(entry(95392.576, duration=0.064, queue_time=wait))]))
+
+    assert report.traffic is not None
+    assert report.traffic.last == pytest.approx(BEGIN + 95392.64, abs=1e-6, rel=0)
+    assert report.queue_time is not None
+    assert report.queue_time.max == wait
+
+
 def test_processes_and_threads_are_told(log: Path) -> None:
     fields = [entry(n, process_id=n % 2 or 7, thread_id=n % 4) for n in range(20)]
     report = report_of(write(log, map(logfmt, [*fields, entry(20, process_id=7, thread_id=0)])))
@@ -119,6 +133,19 @@ def test_durations_are_right_to_one_percent(log: Path) -> None:
     assert [spread.p50, spread.p90, spread.p99] == pytest.approx([0.5, 0.9, 0.99], rel=0.011)
 
 
+def test_no_figure_is_above_the_maximum(log: Path) -> None:
+    # The middle of its bucket is above it.
+    fields = [entry(duration=0.100001, queue_age=0.1, queue_time=0.1)] * 60
+    report = report_of(write(log, map(logfmt, fields)))
+
+    for spread in (
+        report.durations, report.routes[0].duration, report.queue_age, report.queue_time,
+    ):  # fmt: skip
+        assert spread is not None
+        assert spread.max == pytest.approx(0.1, abs=0.00001)
+        assert max(spread.mean, spread.p50, spread.p90, spread.p99) <= spread.max
+
+
 def test_slowest_requests_and_paths_are_told(log: Path) -> None:
     fields = [entry(n, path=f"/{n % 5}", duration=0.01 * (n % 5 + 1)) for n in range(500)]
     fields.append(entry(500, path="/2", duration=9.0, status=500, thread_id=99))
@@ -145,6 +172,32 @@ def test_numbers_in_paths_are_folded_where_there_are_many(log: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("path", "folded"),
+    [
+        ("/7/%C3%A9/%0A%22x%20y", "/*/%C3%A9/%0A%22x%20y"),
+        ("/%3712", "/%37*"),
+        ("/a%2", "/a%*"),
+        ("/\\x22/7", "/\\x22/*"),
+    ],
+    ids=["bytes", "digit", "no-byte", "by-nginx"],
+)
+def test_escaped_bytes_in_paths_are_no_numbers(path: str, folded: str, log: Path) -> None:
+    many = [server_line(rest=" duration=0.1", request=f"GET /{n} HTTP/1.1") for n in range(300)]
+    line = server_line(rest=" duration=0.1", request=f"GET {path} HTTP/1.1")
+    # Before there are many, and after.
+    for lines in ([line, *many], [*many, line]):
+        assert {route.path for route in report_of(write(log, lines)).routes} == {"/*", folded}
+
+
+def test_escaped_characters_in_paths_are_no_numbers(log: Path) -> None:
+    fields = [*(entry(path=f"/{n}") for n in range(300)), entry(path="/\u00e9/7")]
+    lines = [json_line(each) for each in fields]
+    report = report_of(write(log, [*lines, *lines]))
+
+    assert {route.path for route in report.routes} == {"/*", "/\u00e9/*"}
+
+
 def test_paths_take_no_memory_without_end(log: Path) -> None:
     letters = [chr(97 + number) for number in range(15)]
     paths = ["/" + "".join(three) for three in product(letters, repeat=3)]
@@ -162,6 +215,48 @@ def test_log_without_times_still_counts(log: Path) -> None:
     assert (report.traffic, report.concurrency, report.durations) == (None, None, None)
     assert report.workers is not None
     assert report.workers.threads == 1
+
+
+def test_rejections_of_a_server_are_not_served(log: Path) -> None:
+    lines = [server_line(n // 20, " duration=0.100000") for n in range(200)]
+    refused = server_line(5, " duration=0.000100").replace(" 200 ", " 503 ")
+    report = report_of(write(log, [*lines, *[refused] * 600]))
+
+    assert report.outcomes == {"rejected_by_status": 600, "unknown": 200}
+    assert (report.measured, report.statuses) == (200, {"200": 200, "503": 600})
+    assert report.durations is not None
+    assert report.durations.p50 == pytest.approx(0.1, rel=0.011)
+    assert report.rejection_durations is not None
+    assert report.rejection_durations.count == 600
+    assert sum(each.requests for each in report.levels) <= 200
+
+
+@pytest.mark.parametrize(
+    ("lines", "rate"),
+    [
+        ([logfmt(entry(duration=0.01))], None),
+        ([logfmt(entry(duration=0))] * 5, None),
+        ([logfmt(entry(n, duration=0)) for n in range(3)], 1.5),
+    ],
+    ids=["one", "at-once", "some"],
+)
+def test_rate_needs_more_than_one_moment(lines: list[str], rate: float | None, log: Path) -> None:
+    report = report_of(write(log, lines))
+
+    assert report.traffic is not None
+    assert report.traffic.mean_rate == rate
+    text = plain(describe(report))
+    assert ("mean rate" in text) == ("requests a second" in text) == (rate is not None)
+
+
+def test_request_at_the_end_of_time_is_shown(log: Path) -> None:
+    last = logfmt(entry(duration=1.5)).replace("2026-11-29T13:20:00.0", "9999-12-31T23:59:59.5")
+    first = logfmt(entry(queue_age=None)).replace("2026-11-29T13:20:00", "0001-01-01T00:00:00")
+    text = plain(describe(report_of(write(log, [last, first]))))
+
+    assert "0001-01-01 00:00:00 UTC" in text
+    assert "9999-12-31 23:59:59 UTC" in text
+    assert "9999-12-31 23:59:59.500" in text
 
 
 def test_log_without_durations_still_has_rates(log: Path) -> None:

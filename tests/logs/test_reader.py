@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -19,9 +21,14 @@ from log_support import write
 
 from flask_concurrency_guard.logs import opening
 from flask_concurrency_guard.logs.errors import LogError
+from flask_concurrency_guard.logs.layouts import Batch
+from flask_concurrency_guard.logs.layouts import Layout
+from flask_concurrency_guard.logs.reader import ENOUGH
 from flask_concurrency_guard.logs.reader import MOST_LAYOUTS
+from flask_concurrency_guard.logs.reader import Format
 from flask_concurrency_guard.logs.reader import Reader
 from flask_concurrency_guard.logs.reader import detect
+from flask_concurrency_guard.logs.reading import FAR
 from flask_concurrency_guard.logs.reading import File
 from flask_concurrency_guard.logs.reading import read_logs
 from flask_concurrency_guard.logs.requests import Decoder
@@ -29,12 +36,20 @@ from flask_concurrency_guard.logs.requests import Requests
 from flask_concurrency_guard.logs.requests import TimeIs
 from flask_concurrency_guard.logs.requests import text_of
 
+GREENLET = 139758146575136
+
 OWN = pytest.mark.parametrize("line_of", [logfmt, json_line], ids=["logfmt", "json"])
+
+
+def format_of(text: str) -> Format:
+    found = detect(text.encode())
+    assert found is not None
+    return found
 
 
 def read(*lines: str, time_is: TimeIs = TimeIs.END) -> tuple[list[Requests], Reader]:
     text = "\n".join(lines).encode()
-    reader = Reader(detect(text, "x.log"))
+    reader = Reader(format_of("\n".join(lines)))
     decoder = Decoder(time_is)
     found = [each for batch in reader.read(text) for each in decoder.decode(batch)]
     return found, reader
@@ -66,6 +81,14 @@ def test_own_line_is_read(line_of: Callable[[dict[str, Any]], str], prefix: str)
         0.05,
     ]
     assert (requests.in_flight, requests.limits) == ((b"3",), (b"10",))
+
+
+@OWN
+def test_line_of_a_greenlet_is_read(line_of: Callable[[dict[str, Any]], str]) -> None:
+    threads = read_one(line_of(entry(thread_id=GREENLET))).threads
+
+    assert threads is not None
+    assert int(threads[0]) == GREENLET
 
 
 @OWN
@@ -136,6 +159,31 @@ def test_line_of_a_server_is_read() -> None:
     assert requests.starts == [BEGIN + 10 - 0.25]
     assert not requests.is_precise
     assert (requests.ages, requests.in_flight, requests.limits) == ((b"0.004",), (b"3",), (b"10",))
+
+
+def test_line_of_a_server_with_greenlets_is_read() -> None:
+    assert read_one(server_line(rest=f" thread={GREENLET}")).threads == (f"{GREENLET}".encode(),)
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    ["Nov 29 13:20:00 web1 gunicorn[812]: ", "[web-1] [29/Nov] "],
+    ids=["syslog", "brackets"],
+)
+def test_line_of_a_server_is_read_whatever_is_in_front(prefix: str) -> None:
+    requests = read_one(prefix + server_line(10, " duration=0.250000"))
+
+    assert requests.starts == [BEGIN + 10 - 0.25]
+    assert requests.paths == (b"/slow",)
+
+
+@pytest.mark.parametrize("prefix", ["192.0.2.1 - - ", "web1 gunicorn[812]: 192.0.2.1 - - "])
+def test_line_without_a_time_hides_no_others(prefix: str) -> None:
+    line = prefix + '[-] "GET /slow HTTP/1.1" 200'
+    found, reader = read(line, *(prefix + server_line(second) for second in range(3)))
+
+    assert [(len(each), each.starts is None) for each in found] == [(1, True), (3, False)]
+    assert reader.unread == 0
 
 
 @pytest.mark.parametrize(
@@ -216,6 +264,51 @@ def test_other_zone_is_the_same_time() -> None:
     assert read_one(line).starts == [BEGIN]
 
 
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let this machine be three hours before UTC."""
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "XXX-3")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone can't be set")
+@pytest.mark.usefixtures("zone")
+@pytest.mark.parametrize(
+    "request_line",
+    ["GET /slow?a=1 HTTP/1.1", "\x1b[35m\x1b[1mGET /slow?a=1 HTTP/1.1\x1b[0m"],
+    ids=["plain", "coloured"],
+)
+def test_line_of_the_development_server_is_read(request_line: str) -> None:
+    line = f'127.0.0.1 - - [29/Nov/2026 16:20:10] "{request_line}" 200 -'
+    requests = read_one(line)
+
+    assert requests.starts == [BEGIN + 10]
+    assert (requests.paths, requests.statuses) == ((b"/slow",), (b"200",))
+
+
+@pytest.mark.parametrize(
+    ("rest", "status", "outcome"),
+    [
+        pytest.param("", 200, "unknown", id="served"),
+        pytest.param("", 503, "rejected_by_status", id="unavailable"),
+        pytest.param("", 429, "rejected_by_status", id="too-many"),
+        pytest.param("", 500, "unknown", id="error"),
+        pytest.param(' decision="-"', 503, "rejected_by_status", id="no-tag"),
+        pytest.param(' decision="-"', 200, "unknown", id="no-tag-and-served"),
+        pytest.param(' decision="admitted"', 503, "admitted", id="the-tag-counts-more"),
+    ],
+)
+def test_status_tells_rejections_where_nothing_else_does(
+    rest: str, status: int, outcome: str
+) -> None:
+    line = server_line(rest=rest).replace(" 200 ", f" {status} ")
+
+    assert read_one(line).outcome == outcome
+
+
 def test_line_without_time_is_read() -> None:
     requests = read_one('192.0.2.1 "GET /slow HTTP/1.1" 200 process=42 thread=43')
 
@@ -231,7 +324,7 @@ def test_lines_that_can_not_be_read_are_counted() -> None:
 
 
 def test_number_of_a_line_counts_those_of_earlier_chunks() -> None:
-    reader = Reader(detect(logfmt(entry()).encode(), "x.log"))
+    reader = Reader(format_of(logfmt(entry())))
     for chunk in ("\n".join([logfmt(entry())] * 3), "\n".join([logfmt(entry()), "\x1b[31mred"])):
         list(reader.read(chunk.encode()))
 
@@ -245,8 +338,9 @@ def test_number_of_a_line_counts_those_of_earlier_chunks() -> None:
         server_line().replace("29/Nov", "31/Nov"),
         server_line().replace("13:20:00", "25:20:00"),
         server_line().replace("Nov", "Foo"),
+        server_line().replace("29/Nov/2026:13:20:00 +0000", "29/Nov/0000 13:20:00"),
     ],
-    ids=["own", "day", "hour", "month"],
+    ids=["own", "day", "hour", "month", "year"],
 )
 def test_impossible_time_makes_a_line_unreadable(line: str, tmp_path: Path) -> None:
     good = logfmt(entry()) if line.startswith("time") else server_line()
@@ -266,6 +360,47 @@ def test_lines_end_as_on_windows(line_of: Callable[[dict[str, Any]], str]) -> No
     assert reader.unread == 0
 
 
+@pytest.mark.parametrize(
+    ("rest", "field", "value"),
+    [
+        pytest.param("", "statuses", (b"200",), id="status"),
+        pytest.param(" duration=0.250000", "durations", [0.25], id="seconds"),
+        pytest.param(" duration=250000", "durations", [0.25], id="microseconds"),
+        pytest.param(" thread=43", "threads", (b"43",), id="thread"),
+        pytest.param(" decision=admitted", "outcome", "admitted", id="decision"),
+        pytest.param(' thread=- "curl"', "threads", None, id="quotes"),
+        pytest.param(" thread=-", "threads", None, id="nothing"),
+    ],
+)
+def test_lines_of_a_server_end_as_on_windows(rest: str, field: str, value: object) -> None:
+    line = server_line().partition(" 200")[0] + " 200" + rest
+    ((requests,), reader) = read(f"{line}\r", f"{line}\r")
+
+    column = getattr(requests, field)
+    assert (column if isinstance(column, str | None) else column[:1]) == value
+    assert (len(requests), reader.unread) == (2, 0)
+
+
+def test_lines_that_only_look_like_a_known_shape_take_no_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_bytes = 0
+
+    def count(self: Layout, text: bytes, read: Any = Layout.read) -> tuple[Batch, list[bytes]]:
+        nonlocal read_bytes
+        read_bytes += len(text)
+        found: tuple[Batch, list[bytes]] = read(self, text)
+        return found
+
+    monkeypatch.setattr(Layout, "read", count)
+    odd = logfmt(entry(thread_id="9" * 30))
+    lines = [logfmt(entry()), *[odd] * 500, logfmt(entry(1))]
+    found, reader = read(*lines)
+
+    assert (sum(map(len, found)), reader.unread) == (2, 500)
+    assert read_bytes < 5 * sum(map(len, lines))
+
+
 def test_more_shapes_than_are_remembered_are_all_read() -> None:
     lines = [server_line(rest=' "a"' * number) for number in range(2 * MOST_LAYOUTS)]
     found, reader = read(*lines, *lines)
@@ -277,15 +412,36 @@ def test_more_shapes_than_are_remembered_are_all_read() -> None:
 def test_own_log_is_read_where_there_are_others_lines() -> None:
     lines = [server_line(), server_line(), logfmt(entry())]
 
-    assert detect("\n".join(lines).encode(), "x.log").name == "the guard's access log, logfmt"
+    assert format_of("\n".join(lines)).name == "the guard's access log, logfmt"
 
 
-def test_what_is_no_access_log_is_refused() -> None:
+@pytest.mark.parametrize("chunk", [1000, 1 << 20], ids=["many-chunks", "one-chunk"])
+def test_what_a_server_says_at_its_start_may_be_long(
+    chunk: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(opening, "CHUNK", chunk)
+    begin = [f"booting {number}" for number in range(3 * ENOUGH)]
+    name = write(tmp_path / "x.log", [*begin, logfmt(entry()), "", logfmt(entry(1))])
+    files: list[File] = []
+    found = list(read_logs([name], files))
+
+    assert sum(map(len, found)) == 2
+    assert (files[0].lines, files[0].unread) == (3 * ENOUGH + 2, 3 * ENOUGH)
+    assert (files[0].first_unread, files[0].first_unread_text) == (1, "booting 0")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["[section]", "key=value"], ["x" * 99] * (FAR // 50) + [logfmt(entry())]],
+    ids=["at-the-end", "too-far"],
+)
+def test_what_is_no_access_log_is_refused(lines: list[str], tmp_path: Path) -> None:
+    name = write(tmp_path / "setup.cfg", lines)
     with pytest.raises(LogError) as caught:
-        detect(b"[section]\nkey=value\n", "setup.cfg")
+        list(read_logs([name], []))
 
     assert str(caught.value) == (
-        "'setup.cfg' is no access log that can be read: name one that this guard has written"
+        f"'{name}' is no access log that can be read: name one that this guard has written"
         ' (CONCURRENCY_GUARD_ACCESS_LOG), or one of a server with "GET /path HTTP/1.1" 200 in its'
         " lines."
     )

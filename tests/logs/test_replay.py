@@ -25,6 +25,7 @@ from flask_concurrency_guard.logs.replay.comparison import compare
 from flask_concurrency_guard.logs.replay.contention import Contention
 from flask_concurrency_guard.logs.replay.describe import describe
 from flask_concurrency_guard.logs.replay.driven import DrivenLimiter
+from flask_concurrency_guard.logs.replay.verdict import verdict
 from flask_concurrency_guard.logs.replay.workload import EXEMPT
 from flask_concurrency_guard.logs.replay.workload import REJECTED
 from flask_concurrency_guard.logs.replay.workload import SERVED
@@ -259,7 +260,7 @@ def test_driven_limiter_keeps_no_thread() -> None:
     assert isinstance(first, Lease)
     assert isinstance(second, Lease)
     assert isinstance(third, Lease)
-    assert list(limiter.waiting) == [second, third]
+    assert list(limiter.in_line) == [second, third]
     assert limiter.longest_wait(second) == 1.0
 
     clock.now += 0.25
@@ -291,6 +292,84 @@ def test_wrong_limit_is_told(text: str) -> None:
     )
 
 
+def test_rejections_of_a_server_are_told_by_their_status(log: Path) -> None:
+    lines = [server_line(n, " duration=0.1") for n in range(4)]
+    lines += [line.replace(" 200 ", f" {status} ") for status in (503, 429) for line in lines[:1]]
+    workload = workload_of(log, lines)
+
+    assert sorted(workload.kinds) == [SERVED] * 4 + [REJECTED] * 2
+    assert workload.made_up == 2
+
+
+def told(comparison: Comparison) -> list[str]:
+    return list(verdict(comparison))
+
+
+def spare(log: Path) -> Workload:
+    """Return what three at once serve: none of them as soon as 1 or 2 can."""
+    fields = [entry(n // 3, duration=0.9, queue_age=None) for n in range(30)]
+    return workload_of(log, map(logfmt, fields))
+
+
+@pytest.mark.parametrize(
+    ("limits", "expected"),
+    [
+        (
+            (1,),
+            "With '1', fewer are served in time (1.11 a second) than as it was (3.33 a second).",
+        ),
+        (
+            (1, 2),
+            "With each of these, fewer are served in time than as it was (3.33 a second). The best"
+            " of them is '2', with 2.22.",
+        ),
+        ((3,), "With '3', 3.33 a second are served in time, and 3.33 as it was."),
+        (("none",), "Without a limit, 3.33 a second are served in time, and 3.33 as it was."),
+        (
+            (1, "none"),
+            "Without a limit, most are served in time: 3.33 a second, and 3.33 as it was.",
+        ),
+        (
+            (1, 3),
+            "Of these, '3' serves best: 3.33 a second in time, and 3.33 as it was. No other one"
+            " serves 3 % more, or as many with a p99 that is 3 % lower.",
+        ),
+    ],
+    ids=["fewer", "all-fewer", "as-many", "none-alone", "none", "best"],
+)
+def test_limits_are_compared_with_what_happened(
+    limits: tuple[int | str, ...], expected: str, log: Path
+) -> None:
+    assert told(try_limits(spare(log), *limits, max_wait=0))[0] == expected
+
+
+def test_denser_requests_are_not_compared_with_what_happened(log: Path) -> None:
+    found = try_limits(spare(log), 1, max_wait=0, speed=2)
+
+    assert told(found) == ["With '1', 1.11 a second are served in time."]
+
+
+def test_one_request_tells_nothing(log: Path) -> None:
+    for lines, who in (
+        ([logfmt(entry())], "One request doesn't"),
+        ([logfmt(entry())] * 5, "Requests at one instant don't"),
+    ):
+        found = try_limits(workload_of(log, lines), 2)
+
+        assert told(found) == [f"{who} tell which limit serves best."]
+        assert found.candidates[0].goodput is None
+        assert plain(describe(found), 1000).count("  -   100 %") == 2
+
+
+def test_verdict_says_that_contention_is_hidden(log: Path) -> None:
+    workload = workload_of(log, pool_log(4, 12))
+
+    hint = told(try_limits(workload, 4))[1]
+    assert hint.startswith("But in this log requests took ")
+    assert hint.endswith("'--contention' takes that in.")
+    assert len(told(try_limits(workload, 4, with_contention=True))) == 1
+
+
 def test_comparison_says_what_it_assumes(log: Path) -> None:
     lines = [*pool_log(4, 12, 24), *(logfmt(rejection(n / 10, process_id=9)) for n in range(50))]
     workload = workload_of(log, lines, most=2000)
@@ -299,7 +378,7 @@ def test_comparison_says_what_it_assumes(log: Path) -> None:
 
     assert "2 times as dense as in the log" in words
     assert "These are the densest part of the" in words
-    assert "But in this log they took" in words
+    assert "But in this log requests took" in words
     assert "There are 16 threads in each process." in words
     assert "that were rejected in the log, nobody knows how long they would have taken" in words
     with_it = plain(describe(try_limits(workload, 4, with_contention=True)), 1000)

@@ -65,6 +65,24 @@ def test_rich_shows_the_same(document: Document) -> None:
     assert "\x1b" not in screen.getvalue()
 
 
+def test_rejections_by_their_status_are_shown_as_that(tmp_path: Path) -> None:
+    lines = [server_line(n, " duration=0.1") for n in range(6)]
+    lines += [line.replace(" 200 ", " 503 ") for line in lines[:2]]
+    text = " ".join(plain(describe(report_of(write(tmp_path / "x.log", lines)))).split())
+
+    assert (
+        "2 (25.0 %) count as rejected by their status, 429 or 503. Whether it was the guard that"
+        " rejected them, or the app, the log doesn't say. The tag 'decision' does, and the guard's"
+        " own access log."
+    ) in text
+    assert "duration, rejected (by status)" in text
+    assert "rejected a second" in text
+
+    lines.append(server_line(9, ' duration=0.1 decision="admitted"'))
+    text = plain(describe(report_of(write(tmp_path / "x.log", lines))))
+    assert "rejected, by their status  2 (22.2 %)" in text
+
+
 class Terminal(io.StringIO):
     encoding = "utf-8"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -34,6 +35,8 @@ FAILED = "What observes requests has failed; going on."
 @pytest.fixture
 def sample(caplog: pytest.LogCaptureFixture) -> Iterator[Sample]:
     """Return what has been added to a sample since the test began."""
+    gc.collect()
+    prometheus._take_back()  # What the apps of other tests have told.
     before = {
         (sample.name, *sorted(sample.labels.items())): sample.value
         for metric in REGISTRY.collect()
@@ -201,6 +204,50 @@ def test_several_apps_add_up(sample: Sample) -> None:
             assert sample("queued_requests", limiter="default") == 1
     thread.join(10)
     assert requests(sample, "default", "admitted") == 3
+
+
+def test_what_an_app_has_told_is_taken_back_when_it_is_gone(sample: Sample) -> None:
+    lasting, _ = make_app(metrics="prometheus", limit=1)
+    for limit in (4, 10):
+        app, _ = make_app(metrics="prometheus", limit=limit)
+        held = hold(app)
+        assert sample("active_requests", limiter="default") == 1
+        assert sample("limit", limiter="default") == limit
+        del app, _, held
+        gc.collect()
+    call(lasting, "/x").read()
+    assert sample("limit", limiter="default") == 1
+    assert sample("active_requests", limiter="default") == 0
+    assert requests(sample, "default", "admitted") >= 1
+
+
+@pytest.mark.usefixtures("sample")
+def test_nothing_is_told_while_an_app_is_collected(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That may be in the middle of something that has the lock of the same gauge."""
+    app, _ = make_app(metrics="prometheus", limit=7)
+    call(app, "/x").read()
+    told: list[int] = []
+    monkeypatch.setattr(prometheus._families().limit.labels("default"), "dec", told.append)
+    del app, _
+    gc.collect()
+    assert told == []
+    prometheus._take_back()
+    assert told == [7]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_takes_back_nothing_of_its_parent(sample: Sample) -> None:
+    app, _ = make_app(metrics="prometheus", limit=7)
+    call(app, "/x").read()
+    child = os.fork()
+    if not child:
+        noted = len(prometheus._gone)
+        prometheus._take_back()
+        os._exit(0 if noted and sample("limit", limiter="default") == 7 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert not prometheus._gone
+    assert sample("limit", limiter="default") == 7
 
 
 def labels() -> set[tuple[str, str]]:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from flask_concurrency_guard.core.limiter import Limiter
@@ -62,6 +65,27 @@ def test_what_is_not_told_yet_is_pending(caplog: pytest.LogCaptureFixture) -> No
     logged.clock.now += 1.0
     logged.log.write()
     assert len(caplog.messages) == 2
+
+
+def test_what_is_pending_when_the_process_ends_is_written_then() -> None:
+    program = """
+from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.observe.rejections import RejectionLog
+
+limiter = Limiter(1, max_queue=0)
+log = RejectionLog(limiter)
+with limiter.acquire():
+    for _ in range(20):
+        limiter.acquire()
+        if log.due():
+            log.write()
+"""
+    command = [sys.executable, "-c", program]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert run.stderr.splitlines() == [
+        "Rejected 1 request (limit 1); the limit is 1 in flight.",
+        "Rejected 19 requests (limit 19); the limit is 1 in flight.",
+    ]
 
 
 def test_shadow_mode_says_so(caplog: pytest.LogCaptureFixture) -> None:

@@ -19,6 +19,7 @@ from support import make_app
 
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe.logs import TagFilter
+from flask_concurrency_guard.observe.watchdog import LONGEST_PAUSE
 from flask_concurrency_guard.observe.watchdog import Watchdog
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
@@ -82,6 +83,17 @@ def test_a_slow_request_is_logged_with_its_stack_at_doubling_ages(
     assert watchdog._watched == {}
 
 
+def test_a_method_is_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+    guard, watchdog, clock = make()
+    held = call(guard, "/x", method="GE\x1b]0;TITLE\x07" + "T" * 100)
+    clock.now += 2
+    watchdog.look()
+    assert caplog.messages[0].startswith(
+        "GE\\x1b]0;TITLE\\x07TTTTTTTT /x has been in flight for 2 s, and is at:\n"
+    )
+    held.close()
+
+
 def test_a_response_that_nobody_closes_gives_its_place_back(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -132,6 +144,14 @@ def test_a_thread_looks_while_there_is_an_app(
     looking.join(10)
     assert not looking.is_alive()
     assert gone() is None
+
+
+@pytest.mark.parametrize(
+    ("after", "pause"), [(2.0, 0.5), (1e11, LONGEST_PAUSE), (1.7e308, LONGEST_PAUSE)]
+)
+def test_it_pauses_no_longer_than_a_thread_can_sleep(after: float, pause: float) -> None:
+    _, watchdog, _ = make(after)
+    assert watchdog.pause() == pause
 
 
 def test_of_two_threads_one_ends() -> None:

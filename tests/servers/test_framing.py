@@ -72,6 +72,17 @@ def test_file_is_still_sent_by_the_kernel(server: Server, shape: str, big_file: 
         assert state["told"]["sendfile"] >= 1
 
 
+@pytest.mark.parametrize("wanted", ["5000000-5999999", "-10"])
+def test_part_of_a_file_is_sent(server: Server, wanted: str, big_file: Path) -> None:
+    answer = server.ask(f"/file?path={big_file}", Range=f"bytes={wanted}")
+    server.wait_until_idle()
+
+    first, _, last = wanted.partition("-")
+    expected = slice(int(first), int(last) + 1) if first else slice(-int(last), None)
+    assert answer.status == 206
+    assert answer.body == big_file.read_bytes()[expected]
+
+
 @pytest.mark.on("gunicorn-sync", "gunicorn-gthread")
 def test_send_file_still_uses_sendfile(server: Server, big_file: Path) -> None:
     assert server.ask(f"/file?path={big_file}").body == big_file.read_bytes()

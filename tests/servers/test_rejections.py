@@ -23,6 +23,8 @@ from servers.running import ask
 from servers.running import start
 from servers.running import wait_until
 
+from flask_concurrency_guard.wsgi.drain import MAX_SECONDS
+
 # uWSGI closes each connection, and doesn't say so.
 KEEP_ALIVE = tuple(name for name in CONCURRENT if not name.startswith("uwsgi"))
 
@@ -76,6 +78,17 @@ def test_big_upload_is_answered(
 
     answer = post(full, upload if pause else b"".join(upload))
 
+    assert_rejected(answer)
+
+
+@pytest.mark.on(*CONCURRENT)
+@pytest.mark.parametrize("size", [100_000, MEGABYTE], ids="{} bytes".format)
+def test_upload_that_is_wholly_sent_is_answered_at_once(full: Server, size: int) -> None:
+    began = time.monotonic()
+
+    answer = post_with_http_client(full, b"x" * size)
+
+    assert time.monotonic() - began < MAX_SECONDS / 2  # Nothing more was waited for.
     assert_rejected(answer)
 
 

@@ -44,6 +44,17 @@ def test_limit_that_can_be_reached_is_not_warned_of(server: Server) -> None:
     assert bool(warnings_of(server)) == server.kind.serial
 
 
+@pytest.mark.parametrize("extra", [(), ("--preload",)], ids=["plain", "preloaded"])
+def test_server_is_known_to_an_app_that_was_warmed_up(extra: tuple[str, ...]) -> None:
+    kind, app = KINDS["gunicorn-gthread"], "servers.warmed:application"
+    with start(kind, *extra, app=app, limit=THREADS) as server:
+        for _ in range(3):
+            assert server.ask("/ping").status == 200
+        (warning,) = warnings_of(server)
+
+    assert f"{kind.says} serves at most {THREADS} requests at once" in warning
+
+
 @pytest.mark.parametrize(
     ("kind", "extra", "says"),
     [

@@ -62,9 +62,10 @@ def test_a_function_may_fail(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         assert Priorities(NAMES, fail)({}) == 1.0
         assert claims({"PATH_INFO": "/"}).partition == "live"
-    assert (
-        caplog.messages == ["What a request claims could not be found out; going on without."] * 2
-    )
+    assert caplog.messages == [
+        f"The {what} of a request could not be found out; going on without."
+        for what in ("priority", "partition")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,8 @@ def test_a_function_may_fail(caplog: pytest.LogCaptureFixture) -> None:
         ({"PATH_INFO": "/live"}, Claim(partition="live")),
         ({"PATH_INFO": "/live/1"}, Claim()),
         ({"PATH_INFO": "/batch/1"}, Claim(partition="batch")),
+        ({"PATH_INFO": "//batch/1"}, Claim(partition="batch")),
+        ({"PATH_INFO": "live"}, Claim(partition="live")),
         ({"PATH_INFO": "/caf\xc3\xa9/1"}, Claim(partition="batch")),
         ({"PATH_INFO": "/live", "HTTP_X_TENANT": "batch"}, Claim(partition="batch")),
         ({"PATH_INFO": "/live", "HTTP_X_TENANT": "who"}, Claim(partition="live")),

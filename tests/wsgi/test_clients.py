@@ -16,10 +16,10 @@ from flask_concurrency_guard.wsgi.clients import by_address
         ("::ffff:192.0.2.1", "192.0.2.1"),
         ("fe80::1%eth0", "fe80::/64"),
         ("unix:", "unix:"),
-        ("", ""),
+        ("", None),
     ],
 )
-def test_an_address(address: str, client: str) -> None:
+def test_an_address(address: str, client: str | None) -> None:
     assert by_address({"REMOTE_ADDR": address}) == client
 
 

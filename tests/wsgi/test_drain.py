@@ -8,6 +8,9 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from gunicorn.http.body import Body
+from gunicorn.http.body import LengthReader
+from gunicorn.http.unreader import SocketUnreader
 
 from flask_concurrency_guard.wsgi.drain import HARMLESS
 from flask_concurrency_guard.wsgi.drain import drain
@@ -100,6 +103,17 @@ def test_a_client_that_leaves_is_noticed_at_once(connected: Any) -> None:
     assert time.monotonic() - began < 10
 
 
+def test_what_gunicorn_has_read_ahead_is_not_waited_for(connected: Any) -> None:
+    client, server = connected
+    reader = LengthReader(SocketUnreader(server), 100_000)
+    environ = make_environ(server, 100_000) | {"wsgi.input": Body(reader)}
+    send(client, 100_000).join()
+    began = time.monotonic()
+    drain(environ, max_seconds=20)
+    assert time.monotonic() - began < 10
+    assert reader.length <= HARMLESS
+
+
 @pytest.mark.parametrize("length", [None, "", "0", "many", "-1", str(HARMLESS)], ids=repr)
 def test_a_body_that_does_no_harm_is_not_read(connected: Any, length: str | None) -> None:
     _, server = connected
@@ -131,3 +145,19 @@ def test_which_requests_have_a_body() -> None:
     assert not has_body({"CONTENT_LENGTH": ""})
     assert not has_body({"CONTENT_LENGTH": "0"})
     assert not has_body({})
+
+
+def test_the_server_waits_for_any_data_while_it_reads(connected: Any) -> None:
+    client, server = connected
+    waits_for: set[int] = set()
+
+    class Noting(Input):
+        def read(self, size: int) -> bytes:
+            waits_for.add(server.getsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT))
+            return super().read(size)
+
+    thread = send(client, MEGABYTE)
+    drain(make_environ(server, MEGABYTE) | {"wsgi.input": Noting(server)})
+    assert waits_for == {1}
+    server.close()
+    thread.join()

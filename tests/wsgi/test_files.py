@@ -5,10 +5,14 @@ import io
 from collections.abc import Callable
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any
 
 import pytest
 from support import call
+from support import hello
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.utils import send_file
 
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
@@ -108,6 +112,70 @@ def test_a_file_that_the_app_does_not_return_holds_nothing(wrapper: Any) -> None
     assert guard.limiter.in_flight == 1
     assert b"".join(called.body) == b"something else"
     assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_a_file_that_the_app_reads_itself_holds_nothing(wrapper: Any) -> None:
+    def app(environ: Any, start_response: Start) -> Any:
+        response = send_file(__file__, environ)
+        response.direct_passthrough = False
+        assert response.get_data() == Path(__file__).read_bytes()
+        assert guard.limiter.in_flight == 1
+        return response(environ, start_response)
+
+    guard = guarded(app)
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert guard.limiter.in_flight == 1
+    called.read()
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_a_part_of_a_file_is_sent(wrapper: Any) -> None:
+    def app(environ: Any, start_response: Start) -> Any:
+        return send_file(__file__, environ)(environ, start_response)
+
+    guard = guarded(app)
+    environ = {"wsgi.file_wrapper": wrapper, "HTTP_RANGE": "bytes=5-14"}
+    called = call(guard, environ_overrides=environ)
+    assert called.status == "206 PARTIAL CONTENT"
+    assert called.read() == Path(__file__).read_bytes()[5:15]
+    assert guard.limiter.in_flight == 0
+
+
+@wrappers
+def test_a_file_of_an_app_inside_another_holds_the_leases_of_both(wrapper: Any) -> None:
+    inner = guarded(send(io.BytesIO(b"hello")))
+    outer = guarded(DispatcherMiddleware(hello, {"/inner": inner}))
+    called = call(outer, "/inner", environ_overrides={"wsgi.file_wrapper": wrapper})
+    assert (outer.limiter.in_flight, inner.limiter.in_flight) == (1, 1)
+    called.close()
+    assert (outer.limiter.in_flight, inner.limiter.in_flight) == (0, 0)
+
+
+def test_a_wrapper_that_takes_no_subclass_is_left_alone() -> None:
+    class Final(FileWrapper):
+        """As bjoern's, which is written in C."""
+
+        def __init_subclass__(cls) -> None:
+            raise TypeError("not an acceptable base type")
+
+    guard = guarded(send(io.BytesIO(b"hello")))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": Final})
+    assert called.environ["wsgi.file_wrapper"] is Final
+    assert guard.limiter.in_flight == 1
+    assert called.read() == b"hello"
+    assert guard.limiter.in_flight == 0
+
+
+def test_a_file_that_is_no_iterator_itself_can_be_iterated_over() -> None:
+    with NamedTemporaryFile() as file:
+        file.write(b"hel\nlo\n")
+        file.seek(0)
+        guard = guarded(send(file))
+        called = call(guard, environ_overrides={"wsgi.file_wrapper": function_wrapper})
+        assert list(called.body) == [b"hel\n", b"lo\n"]
+        assert guard.limiter.in_flight == 0
 
 
 @wrappers

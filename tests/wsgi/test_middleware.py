@@ -13,6 +13,7 @@ from support import Called
 from support import call
 from support import hello
 
+from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
@@ -389,6 +390,28 @@ def test_rejections_not_logged_yet_are_logged_at_a_release(
         "Rejected 1 request (limit 1); the limit is 1 in flight.",
         "Rejected 4 requests (limit 4); the limit is 1 in flight.",
     ]
+
+
+def test_rejections_of_a_limit_that_nobody_comes_to_any_more_are_logged_as_well(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    guard = guarded(hello)
+    few = Limiter(1, max_queue=0, name="few")
+    guard.add(few)
+    guard.match = lambda environ: (few,)
+    now = 0.0
+    guard.reporter._logs["few"]._clock = lambda: now
+    held = few.acquire()
+    for _ in range(5):
+        call(guard)
+    guard.match = None
+    now = 2.0
+    call(guard).close()
+    assert caplog.messages == [
+        "Rejected 1 request (limit 1); the limit 'few' is 1 in flight.",
+        "Rejected 4 requests (limit 4); the limit 'few' is 1 in flight.",
+    ]
+    assert isinstance(held, Lease)
 
 
 @pytest.mark.parametrize("closes", [True, False])

@@ -14,6 +14,7 @@ from .finding import error
 from .finding import note
 from .finding import ok
 from .finding import warning
+from .plan import counted
 
 if TYPE_CHECKING:
     from ...limits import AppLimit
@@ -49,13 +50,15 @@ def check_threads(subject: Subject) -> Iterator[Finding]:
         )
         return
     if plan.threads is None:
-        yield ok(f"{plan.name} has a thread for every request; the limits are what bounds them.")
+        yield ok(
+            f"{plan.name} has a {plan.unit} for every request; the limits are what bounds them."
+        )
         return
     if plan.threads == 1 and plan.workers == 1:
         yield warning(
             f"{plan.name} serves one request at a time, so no limit can be reached. Requests that"
             " are too old are rejected all the same, where the server shows how old they are.",
-            f"Give it more threads than the limit ({plan.option}).",
+            f"Give it more {plan.unit}s than the limit ({plan.option}).",
         )
         return
     for limit in subject.state.limits.values():
@@ -72,23 +75,25 @@ def _reachable(limit: AppLimit, plan: Plan) -> Iterator[Finding]:
     is_shared = limit.settings.scope == "host"
     most = plan.at_once if is_shared else plan.threads
     where = "all its processes" if is_shared else "a process"
+    more = f"give the server more {plan.unit}s ({plan.option})."
     if number >= most:
         yield warning(
-            f"{plan.name} serves at most {most} {_requests(most)} at once in {where}, so {name} of"
-            f" {number} can never be reached.",
-            f"Set it below {most}, or give the server more threads ({plan.option}).",
+            f"{plan.name} serves at most {counted(most, 'request')} at once in {where}, so {name}"
+            f" of {number} can never be reached.",
+            f"Set it {_below(most)}, or {more}" if most > 1 else f"{more[0].upper()}{more[1:]}",
         )
         return
     queue = limit.settings.max_queue
     if queue is not None and not is_shared and number + queue >= plan.threads:
         yield warning(
             f"{name[0].upper()}{name[1:]} of {number} and a line of {queue} can take all"
-            f" {plan.threads} threads of a process, so rejections and exempt paths wait as well.",
-            f"Keep 'MAX_QUEUE' below {max(plan.threads - number, 1)}, or give the server more"
-            f" threads ({plan.option}).",
+            f" {plan.threads} {plan.unit}s of a process, so rejections and exempt paths wait as"
+            " well.",
+            f"Keep 'MAX_QUEUE' {_below(plan.threads - number)}, or {more}",
         )
         return
-    yield ok(f"{name[0].upper()}{name[1:]} of {number} is below the {most} threads of {where}.")
+    name = f"{name[0].upper()}{name[1:]}"
+    yield ok(f"{name} of {number} is below the {most} {plan.unit}s of {where}.")
 
 
 def check_scope(subject: Subject) -> Iterator[Finding]:
@@ -139,5 +144,6 @@ def limit_name(limit: AppLimit) -> str:
     return "the limit" if name == DEFAULT else f"the limit '{name}'"
 
 
-def _requests(number: int) -> str:
-    return "request" if number == 1 else "requests"
+def _below(number: int) -> str:
+    # What can only be one number is easier to follow as that.
+    return f"below {number}" if number > 2 else f"to {number - 1}"

@@ -20,10 +20,20 @@ class Plan:
     """How many requests at once in each process; None for any number."""
     option: str
     """What gives it more of them."""
+    unit: str = "thread"
+    """What serves one request at a time."""
     forks: bool = False
     """Whether each request has a process of its own."""
     source: str = ""
     """Where this was read, besides the command's own options."""
+
+    @property
+    def described(self) -> str:
+        """How many of what it has, in words."""
+        unbounded = f"any number of {self.unit}s"
+        threads = unbounded if self.threads is None else counted(self.threads, self.unit)
+        each = "" if self.workers == 1 else " each"
+        return f"with {counted(self.workers, 'worker')} and {threads}{each}"
 
     @property
     def at_once(self) -> int | None:
@@ -40,6 +50,7 @@ class Options:
     worker_class: str | None = None
 
 
+GREENLET = "greenlet"
 GREEN = ("gevent", "eventlet")
 """The workers of gunicorn that have greenlets for threads."""
 
@@ -77,13 +88,14 @@ def _gunicorn(options: Options, environ: Mapping[str, str]) -> Plan:
     kind = options.worker_class or given.worker_class or "sync"
     if kind == "sync" and threads > 1:
         kind = "gthread"  # As gunicorn itself does.
-    option = "--threads"
+    option, unit = "--threads", "thread"
     if kind in GREEN:
-        threads, option = given.worker_connections or 1000, "--worker-connections"
+        threads, option, unit = given.worker_connections or 1000, "--worker-connections", GREENLET
     elif kind not in ("sync", "gthread"):
         raise BadPlan(f"'{kind}' must be 'sync', 'gthread' or 'gevent'.")
     name = f"gunicorn ({kind})"
-    return Plan(name, workers or 1, threads, option, source=" and ".join(sources))
+    source = " and ".join(sources)
+    return Plan(name, workers or 1, threads, option, unit, source=source)
 
 
 def _gunicorn_arguments(text: str) -> argparse.Namespace:
@@ -109,12 +121,17 @@ def _dev(options: Options, environ: Mapping[str, str]) -> Plan:
 
 
 def _pool(
-    name: str, threads: int | None, option: str
+    name: str, threads: int | None, option: str, unit: str = "thread"
 ) -> Callable[[Options, Mapping[str, str]], Plan]:
     def plan(options: Options, environ: Mapping[str, str]) -> Plan:
-        return Plan(name, options.workers or 1, options.threads or threads, option)
+        return Plan(name, options.workers or 1, options.threads or threads, option, unit)
 
     return plan
+
+
+def counted(number: int, what: str) -> str:
+    """Return so many of what, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 SERVERS: dict[str, Callable[[Options, Mapping[str, str]], Plan]] = {
@@ -124,8 +141,8 @@ SERVERS: dict[str, Callable[[Options, Mapping[str, str]], Plan]] = {
     "uwsgi": _pool("uWSGI", 1, "--threads"),
     "granian": _pool("granian", 512, "--blocking-threads"),
     "cheroot": _pool("cheroot", 10, "numthreads="),
-    "gevent": _pool("gevent.pywsgi", None, "spawn="),
-    "eventlet": _pool("eventlet", 1024, "max_size="),
+    "gevent": _pool("gevent.pywsgi", None, "spawn=", GREENLET),
+    "eventlet": _pool("eventlet", 1024, "max_size=", GREENLET),
     "a2wsgi": _pool("a2wsgi", 10, "workers="),
     "asgiref": _pool("asgiref's WsgiToAsgi", 1, "a2wsgi instead"),
 }

@@ -66,7 +66,7 @@ def check_health(subject: Subject) -> Iterator[Finding]:
     for rule in subject.app.url_map.iter_rules():
         if rule.arguments or not HEALTH.fullmatch(rule.rule) or "GET" not in (rule.methods or ()):
             continue
-        host, _, _ = _place(subject.app, rule).partition("/")
+        host = ".".join(filter(None, reversed(_place(subject.app, rule))))
         if matcher(create_environ(rule.rule, f"http://{host}")) is None:
             yield ok(f"'{rule.rule}' always passes.")
         else:
@@ -108,7 +108,8 @@ def _begins(rule: Rule, prefix: str) -> bool:
 def _redirect(app: Flask, path: str) -> str | None:
     """Return the path that `path` redirects to; nothing if it has a view; None if it has none."""
     for rule in app.url_map.iter_rules():
-        adapter = app.url_map.bind(_place(app, rule), url_scheme="http")
+        server, subdomain = _place(app, rule)
+        adapter = app.url_map.bind(server, subdomain=subdomain)
         try:
             adapter.match(path, method=next(iter(rule.methods or {"GET"})))
         except RequestRedirect as redirect:
@@ -121,8 +122,12 @@ def _redirect(app: Flask, path: str) -> str | None:
     return None
 
 
-def _place(app: Flask, rule: Rule) -> str:
-    """Return a host at which a rule is found."""
+def _place(app: Flask, rule: Rule) -> tuple[str, str | None]:
+    """Return a host at which a rule is found, and the subdomain of it."""
     if app.url_map.host_matching:
-        return rule.host or "localhost"
-    return "localhost"
+        return rule.host or "localhost", None
+    server = app.config["SERVER_NAME"]
+    # As Flask does: without the two, it knows no subdomains.
+    if app.subdomain_matching and server:
+        return server, rule.subdomain
+    return "localhost", app.url_map.default_subdomain

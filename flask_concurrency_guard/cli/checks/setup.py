@@ -9,7 +9,6 @@ from ...core.decisions import Mode
 from ...settings import PREFIX
 from ...settings import SETTINGS
 from ...shown import shown_settings
-from ...values import from_text
 from .capacity import limit_name
 from .finding import Finding
 from .finding import Subject
@@ -56,7 +55,7 @@ def check_config(subject: Subject) -> Iterator[Finding]:
     """Was the config as it is now when the guard read it?"""
     changed = [setting.key for setting in SETTINGS if _differs(subject, setting)]
     known = {setting.key for setting in SETTINGS}
-    changed += [k for k in subject.app.config if k.startswith(PREFIX) and k not in known]
+    changed += [k for k in subject.app.config if str(k).startswith(PREFIX) and k not in known]
     if changed:
         yield error(
             f"In 'app.config' {_listed(changed)} changed after the guard had read it, so that"
@@ -67,7 +66,7 @@ def check_config(subject: Subject) -> Iterator[Finding]:
 
 def _differs(subject: Subject, setting: Setting) -> bool:
     try:
-        now = setting.read(from_text(subject.app.config[setting.key]))
+        now = setting.parse(subject.app.config[setting.key])
     except (KeyError, ValueError, TypeError):
         return True
     return bool(now != getattr(subject.state.settings, setting.name))

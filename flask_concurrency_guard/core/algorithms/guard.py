@@ -58,7 +58,7 @@ WAITED = 0.005
 """From how many seconds on it was a wait. What is shorter may be the server's own."""
 
 LOOKS = 8
-"""How often to look at a rival's window whether it needs to go on."""
+"""How often to look at a window whether it needs to go on."""
 
 CALM = 1.0
 """After how many seconds with room what was learned without is forgotten."""
@@ -165,12 +165,12 @@ class Guard:
         settles = limit != self.limit
         self.limit = limit
         self._measures = not settles
-        self._opened = now
-        self._clear()
         if settles:
             self._began = self._due = now + self._settling
         else:
-            self._look_later(now, 0.0)
+            self._due = now + self._length() / LOOKS
+        self._opened = now
+        self._clear()
 
     def _length(self) -> float:
         return max(SHORTEST, 2 * self._settling)
@@ -182,14 +182,16 @@ class Guard:
             self._clear()
         seconds = now - self._opened
         if not self._is_over(seconds):
-            self._look_later(now, seconds)
+            self._due = now + self._length() / LOOKS
             return
         spread = 1.0
         if self._rtt:
             # Long ones are in flight for longer, so one of those in flight takes this in the mean.
             self._settling = min(self._squares / self._rtt, LONGEST_SETTLING)
             spread = self._squares / self._rtt / self._rtt * self._done - 1
-        if self._done and self._new and self._beyond >= FULL * self._new:
+        if seconds > 2 * (self._length() + LONGEST):
+            self._with_room(now, seconds)  # Nobody came for a while.
+        elif self._done and self._new and self._beyond >= FULL * self._new:
             self._follow(now, self._done / seconds)
         elif self._done and self._new and self._full >= FULL * self._new:
             if self._short * 2 > self._new and self._is_out_of_reach(now):
@@ -197,12 +199,6 @@ class Guard:
             self._when_full(now, self._done, seconds, spread)
         else:
             self._with_room(now, seconds)
-
-    def _look_later(self, now: float, seconds: float) -> None:
-        # What a rival is compared with goes on to the end in any case.
-        is_rival = self.limit != self._level
-        pause = self._length() / LOOKS
-        self._due = now + (pause if is_rival else max(pause, self._length() - seconds))
 
     def _is_over(self, seconds: float) -> bool:
         """Return whether a window has told enough, or won't any more."""

@@ -53,6 +53,9 @@ def make_algorithm(
         if option not in allowed:
             raise ValueError(f"{option!r} is not an option of {name!r}: {', '.join(allowed)}")
     own = {option: value for option, value in options.items() if option != WINDOW}
+    most = own.get("max_limit")
+    if "initial" not in own and isinstance(most, int) and 1 <= most < known["initial"].default:
+        own["initial"] = most  # Nobody has asked for more.
     if initial is not None:
         lowest, highest = (
             own.get(option, known[option].default) for option in ("min_limit", "max_limit")

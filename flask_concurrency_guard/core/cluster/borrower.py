@@ -47,8 +47,22 @@ RETRY_WITHOUT_KEEPER = 3.0
 WANTED = 0.05
 """For how many seconds somebody waits still, who has last asked that long ago."""
 
+SILENCES = 3
+"""After which part of a lease in which nothing was heard to ask whether the server is there."""
+
+SHORTEST = 1.0
+"""The shortest such silence, in seconds: an answer may take a while."""
+
 LONGEST = 200
 """How much of an error's text goes into the log."""
+
+
+def read_mode(text: bytes) -> Mode | None:
+    """Return the mode that was set for all, if one was, and this release knows it."""
+    try:
+        return Mode(text.decode())
+    except ValueError:
+        return None
 
 
 class Borrower:
@@ -81,10 +95,13 @@ class Borrower:
         self.member = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         """The name of this process among those that share the limit."""
         self._connector = self._connector.afresh()
-        self.ledger = Ledger(self._connector, self._name, self.member)
+        patience = max(self._lease_time / SILENCES, SHORTEST)
+        self.ledger = Ledger(self._connector, self._name, self.member, patience=patience)
         # Looked up when called: gevent and eventlet replace them.
-        self._calls = threading.Lock()  # One call at a time, and in the order of `_seq`.
-        self._caller: int | None = None
+        # One call at a time, and in the order of `_seq`. The collector takes back a dropped lease
+        # in any thread, in the midst of a call too: so it may be taken again by who has it.
+        self._calls = threading.RLock()
+        self._is_called = False
         # Never held while waiting for anything. The collector may come to `enter` within it.
         self._state = threading.RLock()
         self._seq = 0
@@ -110,7 +127,8 @@ class Borrower:
         """Why the server can't be used, if so."""
         self.news: deque[Exception | None] = deque()
         """What `error` has become, as far as nobody was told yet."""
-        self._has_joined = False
+        self.has_joined = False
+        """Whether the server knows what this member is configured with."""
         self._until = self._next_try = -math.inf
 
     def enter(self, in_flight: int, cost: int = 1) -> bool:
@@ -160,23 +178,22 @@ class Borrower:
             can't be used, and the keeper, which may be finding out that nobody answers.
         """
         is_out = self.error is not None and not insists
-        if (
-            (is_out and self._clock() < self._next_try)
-            # The collector takes back a dropped lease in any thread, in the midst of a call too.
-            or self._caller == threading.get_ident()
-            or not self._calls.acquire(blocking=not is_out)
-        ):
+        is_early = is_out and self._clock() < self._next_try
+        if is_early or not self._calls.acquire(blocking=not is_out):
             yield False
             return
+        was_called = self._is_called
         try:
-            self._caller = threading.get_ident()
-            if insists and not self._has_joined:
-                yield self.error is not None  # Or else it was closed meanwhile.
-            else:
-                yield insists or self.error is None or self._clock() >= self._next_try
+            self._is_called = True
+            yield not was_called and self._is_time(insists)
         finally:
-            self._caller = None
+            self._is_called = was_called
             self._calls.release()
+
+    def _is_time(self, insists: bool) -> bool:
+        if insists and not self.has_joined:
+            return self.error is not None  # Or else it was closed meanwhile.
+        return insists or self.error is None or self._clock() >= self._next_try
 
     # What is done while `calling`.
 
@@ -211,7 +228,7 @@ class Borrower:
                 gives_way=gives_way,
                 lease_time=self._lease_time,
                 limit=limit or self._configured,
-                sets_limit="always" if limit else "never" if self._has_joined else "configured",
+                sets_limit="always" if limit else "never" if self.has_joined else "configured",
                 configured_mode=self._configured_mode,
                 mode=mode or "",
             )
@@ -234,7 +251,7 @@ class Borrower:
     def close(self) -> None:
         """Give everything back. Whatever comes then begins anew."""
         with self._state:
-            has_joined = self._has_joined
+            has_joined = self.has_joined
             self._seq += 1
             self._begin()
         if has_joined:
@@ -270,14 +287,21 @@ class Borrower:
             self.limit = terms.limit
             self.is_short = terms.waiting > 0
             self.members = terms.members
-            self.mode = Mode(terms.mode.decode()) if terms.mode else None
-            self._has_joined = True
+            self.mode = read_mode(terms.mode)
+            self.has_joined = True
             was_failed, self.error = self.error is not None, None
         if was_failed:
+            self.ledger.recoveries += 1
             self.news.append(None)
             logger.warning("%s can be used again.", self.address)
 
     def _fail(self, error: Exception) -> None:
+        # One that answers with an error may be the primary no more, behind an address that leads
+        # to another by now: redis-py would go on with the connection that it has.
+        self.ledger.hang_up()
+        # It would keep the request that found this out, with all there is in its frames.
+        error.__cause__ = error.__context__ = None
+        error.with_traceback(None)
         with self._state:
             now = self._clock()
             self._next_try = now + RETRY_WITHOUT_KEEPER

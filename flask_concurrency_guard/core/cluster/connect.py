@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -9,6 +10,11 @@ from ..store import StoreError
 
 if TYPE_CHECKING:
     from .address import Address
+
+logger = logging.getLogger(__name__)
+
+DECODES = "decode_responses"
+"""The option of redis-py that can't be had: bytes are read here."""
 
 
 class Connector:
@@ -37,22 +43,29 @@ class Connector:
 
     def client(self) -> Any:
         """Return the client for calls. It tries a call once more where a connection was cut."""
-        if self._client is None:
-            self._client = self._connect(retries=1)
-        return self._client
+        # Another thread may `close` at any moment.
+        client = self._client
+        if client is None:
+            client = self._client = self._connect(retries=1)
+        return client
 
     def listening_client(self) -> Any:
         """Return the client for a listener. It says so when its connection was cut."""
-        if self._listening is None:
-            self._listening = self._connect(retries=0)
-        return self._listening
+        client = self._listening
+        if client is None:
+            client = self._listening = self._connect(retries=0)
+        return client
+
+    def hang_up(self) -> None:
+        """Close the connections for calls. The next call has a new one."""
+        client, self._client = self._client, None
+        _close(client)
 
     def close(self) -> None:
         """Close all connections."""
-        clients, self._client, self._listening = (self._client, self._listening), None, None
-        for client in clients:
-            if client is not None:
-                client.close()
+        self.hang_up()
+        client, self._listening = self._listening, None
+        _close(client)
 
     def _connect(self, retries: int) -> Any:
         import redis
@@ -69,10 +82,11 @@ class Connector:
         }
         address = self.address
         if not address.form:
-            return redis.Redis.from_url(address.url, **options)
+            return redis.Redis.from_url(without(address.url, DECODES), **options)
         for name, value in address.options.items():
             read = URL_QUERY_ARGUMENT_PARSERS.get(name)
             options[name] = read(value) if read and isinstance(value, str) else value
+        options.pop(DECODES, None)
         if address.form == "cluster":
             nodes = [redis.cluster.ClusterNode(host, port) for host, port in address.nodes]
             return redis.RedisCluster(startup_nodes=nodes, **options)
@@ -83,3 +97,19 @@ class Connector:
             retry=Retry(NoBackoff(), 0, (redis.ConnectionError,)),
         )
         return sentinel.master_for(address.service, **options)
+
+
+def _close(client: Any) -> None:
+    try:
+        if client is not None:
+            client.close()
+    except Exception as error:
+        logger.debug("The connection was lost already: %s.", error)
+
+
+def without(url: str, option: str) -> str:
+    """Return `url` without one of its options."""
+    # Put together by `urllib`, 'unix:///path' would be 'unix:/path', which redis-py doesn't take.
+    address, mark, query = url.partition("?")
+    options = [part for part in query.split("&") if part.partition("=")[0] != option]
+    return f"{address}{mark}{'&'.join(options)}"

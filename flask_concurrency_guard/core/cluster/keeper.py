@@ -37,6 +37,7 @@ class Keeper(threading.Thread):
         """Whether what the server says arrives."""
         self._get_store = ref(store)
         self._listener: Listener | None = None
+        self._recoveries = 0
         self._has_missed = False
         self._wait = SOON
 
@@ -71,8 +72,11 @@ class Keeper(threading.Thread):
     def _hear(self, ledger: Ledger, seconds: float) -> None:
         """Wait for what is said, for at most so many seconds, and pass it on."""
         try:
-            if self._listener is None:
-                self._listener = ledger.listen()
+            if self._listener is None or self._recoveries != ledger.recoveries:
+                # The other one may be there still, but with nobody who says anything to it.
+                self._stop_listening()
+                self._recoveries = ledger.recoveries
+                self._listener = ledger.listen(hears_itself=False)
                 self._has_missed = self.hears = True
                 return
             messages = list(self._listener.messages(max(0.0, seconds)))

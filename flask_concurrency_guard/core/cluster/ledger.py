@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass
 from dataclasses import field
 from importlib.resources import files
@@ -11,6 +13,7 @@ from typing import Any
 from .member import Member
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Iterator
 
     from .connect import Connector
@@ -47,14 +50,20 @@ class Ledger:
     :param connector: makes the connections, of which there are none before the first call.
     :param name: that of the limit.
     :param member: that of this member, like no other ever.
+    :param patience: see `Listener`.
     """
 
-    def __init__(self, connector: Connector, name: str, member: str) -> None:
+    def __init__(
+        self, connector: Connector, name: str, member: str, *, patience: float = math.inf
+    ) -> None:
         # In a cluster the braces keep all keys on one node.
         self._keys = [f"flask-concurrency-guard:{{{name}}}:{key}" for key in KEYS]
         self._channels = f"flask-concurrency-guard:{{{name}}}:"
         self._connector = connector
         self._member = member
+        self._patience = patience
+        self.recoveries = 0
+        """How often the server could be used again. It may be another one since."""
         self._settle: Any = None
 
     def settle(
@@ -111,11 +120,21 @@ class Ledger:
                 found.append(Member(member.decode(), int(share), int(in_flight)))
         return int(limit) if limit else None, tuple(found)
 
-    def listen(self) -> Listener:
-        """Return what is told to this member from now on."""
+    def listen(self, *, hears_itself: bool = True) -> Listener:
+        """Return what is told to this member from now on.
+
+        :param hears_itself: whether that includes what its own calls tell to all. Their answers
+            tell the same, and who acts on both calls again for nothing.
+        """
         pubsub = self._connector.listening_client().pubsub(ignore_subscribe_messages=True)
         pubsub.subscribe(f"{self._channels}short", f"{self._channels}{self._member}")
-        return Listener(pubsub)
+        ignored = "" if hears_itself else self._member
+        return Listener(pubsub, ignored=ignored, patience=self._patience)
+
+    def hang_up(self) -> None:
+        """Let the next call have a new connection."""
+        self._settle = None
+        self._connector.hang_up()
 
     def close(self) -> None:
         """Close all connections."""
@@ -141,19 +160,55 @@ class Listener:
     """What is told to a member.
 
     :param pubsub: has subscribed to its channels.
+    :param ignored: the member that isn't heard when it tells all others something.
+    :param patience: after how many seconds of silence to ask whether the server is there still.
+        A connection may be lost with nobody told: a NAT forgets it, or a host loses its power.
+    :param clock: a monotonic clock, in seconds.
     """
 
-    def __init__(self, pubsub: Any) -> None:
+    def __init__(
+        self,
+        pubsub: Any,
+        *,
+        ignored: str = "",
+        patience: float = math.inf,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._pubsub = pubsub
+        self._ignored = ignored.encode()
+        self._patience = patience
+        self._clock = clock
+        self._heard = clock()
+        self._asked = -math.inf
 
     def messages(self, seconds: float) -> Iterator[Grant | None]:
-        """Yield what has come, after at most `seconds`; None says that others wait."""
+        """Yield what has come, after at most `seconds`; None says that others wait.
+
+        :raises ConnectionError: there was no answer to the question whether the server is there.
+        """
         message = self._pubsub.get_message(timeout=seconds)
         while message is not None:
+            self._heard = self._clock()
             if message["type"] == "message":
-                numbers = [int(number) for number in message["data"].split()]
-                yield Grant(*numbers) if numbers else None
+                yield from self._read(message["channel"], message["data"])
             message = self._pubsub.get_message(timeout=0)
+        # Not before: an answer may have come while this process stood still.
+        self._ask_after_silence()
+
+    def _read(self, channel: bytes, data: bytes) -> Iterator[Grant | None]:
+        if not channel.endswith(b":short"):
+            yield Grant(*(int(number) for number in data.split()))
+        elif not (self._ignored and data == self._ignored):
+            yield None
+
+    def _ask_after_silence(self) -> None:
+        now = self._clock()
+        if now - max(self._heard, self._asked) < self._patience:
+            return
+        if self._asked > self._heard:
+            raise ConnectionError("The server doesn't answer where it is listened to.")
+        self._asked = now
+        self._pubsub.ping()
 
     def close(self) -> None:
         """Stop listening."""

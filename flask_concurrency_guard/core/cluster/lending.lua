@@ -73,7 +73,7 @@ local function say_short(is_sure)
   local said = tonumber(redis.call('HGET', cap, 'said')) or 0
   if is_sure or math.abs(now - said) >= QUIET then
     redis.call('HSET', cap, 'said', now)
-    redis.call('PUBLISH', channels .. 'short', '')
+    redis.call('PUBLISH', channels .. 'short', id)
   end
 end
 

@@ -15,8 +15,10 @@ from __future__ import annotations
 
 import atexit
 import math
+import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import WeakSet
@@ -54,8 +56,22 @@ PACE = 0.0001
 """How many seconds for each member are between two calls of one that wants more than there is. So
 all of them make 10,000 a second at most."""
 
+REST = 9
+"""For how many times as long as a call has taken there is no other one for more places: requests of
+this process wait meanwhile, since the limiter's lock is held."""
+
+LONGEST_REST = 1.0
+"""The longest of these, in seconds: a call may have taken long for once."""
+
 TURN = 0.01
 """For how many seconds a process keeps its places for those who wait in its own line."""
+
+
+# Where a machine was suspended its leases have ended, and `time.monotonic` stood still meanwhile.
+if sys.platform == "linux":
+    CLOCK: Callable[[], float] = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
+else:
+    CLOCK = time.monotonic
 
 
 def pace(seconds: float, members: int, limit: int) -> float:
@@ -96,7 +112,7 @@ class ClusterStore:
         lease_time: float = 10.0,
         mode: str = Mode.ENFORCE,
         on_error: str = OnStoreError.LOCAL,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = CLOCK,
     ) -> None:
         self.limit = limit
         self.scoreboard: Scoreboard | None = None  # There is none over hosts.
@@ -147,7 +163,7 @@ class ClusterStore:
             self._turn = borrower.last_wait = now
             self._settle(spare=1, more=more, gives_way=True)
             if borrower.places < in_flight + more:
-                self._next_wait = now + self._patience()
+                self._next_wait = self._after(now, self._patience())
             else:
                 borrower.last_wait = self._next_wait = -math.inf
         elif borrower.has_idle():
@@ -176,9 +192,9 @@ class ClusterStore:
             # Where it isn't enough, others may have what there is.
             self._settle(more=cost, spare=UNBOUNDED if cost == 1 else 0)
             if not borrower.enter(in_flight):
-                self._next_ask = now + self._pace(DENIED)
+                self._next_ask = self._after(now, self._pace(DENIED))
                 if starving:
-                    self._next_wait = now + self._patience()
+                    self._next_wait = self._after(now, self._patience())
                 return False
         borrower.need = 1
         borrower.last_wait = -math.inf
@@ -198,7 +214,10 @@ class ClusterStore:
 
     def set_limit(self, limit: int) -> None:
         """See `Store.set_limit`."""
-        if not self._settle(limit=limit):
+        # The server has to know what is configured before. For who starts next with that, it would
+        # be news otherwise, and so undo what is set here.
+        knows = self._borrower.has_joined or self._settle()
+        if not knows or not self._settle(limit=limit):
             raise StoreError(
                 f"{self._borrower.address} can't be used now, so the limit is what it was."
             )
@@ -287,6 +306,11 @@ class ClusterStore:
 
     def _pace(self, seconds: float) -> float:
         return pace(seconds, self._borrower.members, self._borrower.limit)
+
+    def _after(self, began: float, seconds: float) -> float:
+        """Return when it is `seconds` from now, or later where the call from `began` took long."""
+        now = self._clock()
+        return now + max(seconds, min(REST * (now - began), LONGEST_REST))
 
     def _patience(self) -> float:
         keeper = self._keeper

@@ -197,6 +197,9 @@ class HostStore:
         except (OSError, StoreError) as error:
             self._fail(error)
             return None
+        except (IndexError, ValueError, ZeroDivisionError):
+            self._fail(StoreError(f"'{self.path}' was overwritten."))
+            return None
         finally:
             if borrower is not None:
                 while borrower.died:

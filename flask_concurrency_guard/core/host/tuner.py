@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from ...complaints import complain
 from ..tuner import LONGEST
 from ..tuner import Change
 from ..tuner import Tuner
@@ -79,7 +80,7 @@ class HostTuner(Tuner):
             except Exception:
                 # Whatever stands in the file: no request may suffer from that.
                 self._is_broken = True
-                logger.exception("This process learns no limit any more.")
+                complain(logger, "This process learns no limit any more.")
         return self._store.limit
 
     def _note(self, borrower: Borrower, lease: Lease, now: float) -> None:

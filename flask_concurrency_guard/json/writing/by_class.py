@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 
+from . import kinds
 from .normalizer import Normalizer
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 _MISSING: Options = {
     "allow_nan": True,
     "check_circular": True,
-    "default": None,
     "indent": None,
     "separators": None,
     "skipkeys": False,
@@ -26,8 +27,8 @@ _MISSING: Options = {
 def write_by_class(value: object, options: Options, policy: Policy) -> str:
     """Return the text that the class in ``options`` makes of a plain copy of a value.
 
-    Flask passes its ``default`` to every class. It comes first here as well, but what it doesn't
-    know goes on to the ``default`` method of the class.
+    Flask passes its ``default`` to every class, so it comes before the class's own method. It does
+    so here as well, in Flask's style; but what it knows is written as the policy says.
     """
     options = {**_MISSING, **options}
     first = options.pop("default")
@@ -36,15 +37,23 @@ def write_by_class(value: object, options: Options, policy: Policy) -> str:
 
     if not options["allow_nan"]:
         policy = policy.with_changes({"nan": "error"})
+    policy = policy.with_changes({"decimal": "string"})  # A class knows no decimals.
+    if first is None and policy.style == "flask":
+        first = partial(_flasks, policy)
     normalizer = Normalizer(
-        # A class knows no decimals.
-        policy.with_changes({"decimal": "string"}),
+        policy,
         default=_in_turn(first, encoder.default),
         sort_keys=sort_keys,
         skip_keys=options["skipkeys"],
     )
     text: str = encoder.encode(normalizer.normalize(value))
     return text
+
+
+def _flasks(policy: Policy, value: Any) -> object:
+    if not kinds.is_flasks(value):
+        raise TypeError
+    return kinds.simpler(value, policy)
 
 
 def _in_turn(

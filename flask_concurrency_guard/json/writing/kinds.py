@@ -76,6 +76,14 @@ def simpler(value: Any, policy: Policy) -> object:
     return _from_library(value)
 
 
+def is_flasks(value: Any) -> bool:
+    """Return whether Flask's ``default`` knows what stands for a value."""
+    if isinstance(value, type):
+        return False
+    is_simple = isinstance(value, (dt.date, Decimal, UUID))
+    return is_simple or is_dataclass(value) or hasattr(value, "__html__")
+
+
 def spell_instant(value: dt.date, policy: Policy) -> str:
     """Return how a date is spelled, which may be a datetime."""
     if isinstance(value, dt.datetime):
@@ -104,7 +112,8 @@ def members_of(value: object) -> list[object] | None:
 
 def _decimal(value: Decimal, policy: Policy) -> object:
     if value.is_finite():
-        return str(value) if policy.decimal == "string" else value
+        # Without what a class that derives from it may do to it.
+        return str(value) if policy.decimal == "string" else Decimal(value)
     check_not_a_number(value, policy)
     # Flask writes a string for it, which is valid, if not wise.
     is_flasks = policy.style == "flask" and policy.decimal == "string"

@@ -134,7 +134,7 @@ class Normalizer:
             value = self._stand_in(value)
             if type(value) is _Items:
                 return self._spelled(value)
-            if type(value) is Decimal and self._policy.decimal == "number":
+            if type(value) is Decimal and self._policy.decimal == "number" and value.is_finite():
                 return value
             stand_ins += 1
             if stand_ins > _MOST_STAND_INS:

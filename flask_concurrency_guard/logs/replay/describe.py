@@ -8,12 +8,9 @@ from .. import figures
 from ..document import Document
 from ..document import Section
 from ..document import Table
-from .candidates import NONE
 from .comparison import Comparison
 from .outcome import Outcome
-
-NEARLY = 0.97
-"""What differs by less is as good."""
+from .verdict import verdict
 
 COLUMNS = (
     "limit",
@@ -32,7 +29,7 @@ def describe(comparison: Comparison) -> Document:
     """Return what to show of a comparison."""
     rows = [_row(each) for each in (comparison.as_it_was, *comparison.candidates)]
     outcome = Section("What would have become of them", [Table(COLUMNS, rows)])
-    outcome.parts.append(_verdict(comparison))
+    outcome.parts += verdict(comparison)
     outcome.parts.append(
         f"In time: answered within {figures.time(comparison.deadline)}. p50 and p99 are of those"
         " that were served; peak is how many were in flight at most."
@@ -52,7 +49,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
     late = outcome.served - outcome.in_time
     return (
         outcome.name,
-        figures.number(outcome.goodput),
+        "-" if outcome.goodput is None else figures.number(outcome.goodput),
         figures.share(outcome.in_time / outcome.offered),
         figures.share(late / outcome.offered),
         figures.share(outcome.rejected_share),
@@ -60,20 +57,6 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
         "-" if outcome.p99 is None else figures.time(outcome.p99),
         figures.count(outcome.most_in_flight),
         "" if outcome.limit is None else figures.number(outcome.limit),
-    )
-
-
-def _verdict(comparison: Comparison) -> str:
-    limited = [each for each in comparison.candidates if each.name != NONE]
-    most = max(each.in_time for each in comparison.candidates)
-    near = [each for each in limited if each.in_time >= NEARLY * most]
-    if not near:
-        return "Without a limit, most were served in time."
-    least = min(each.p99 or 0.0 for each in near)
-    chosen = next(each for each in near if NEARLY * (each.p99 or 0.0) <= least)
-    return (
-        f"Of these, '{chosen.name}' serves best: {figures.number(chosen.goodput)} a second in time."
-        " No other one serves 3 % more, or as many with a p99 that is 3 % lower."
     )
 
 
@@ -127,12 +110,6 @@ def _model(comparison: Comparison) -> Iterator[str]:
         )
     else:
         yield "Each takes as long to be served as it did in the log, whatever the limit is."
-    if comparison.hides_contention:
-        yield (
-            f"But in this log they took {figures.number(slowdown or 1)} times as long with many in"
-            " flight as with few. A lower limit makes them quicker, so it is better than it looks"
-            " here, and a higher one worse: '--contention' takes that in."
-        )
     if comparison.made_up:
         yield (
             f"For {figures.count(comparison.made_up)} that were rejected in the log, nobody knows"

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 class DrivenLimiter(Limiter):
     """Decides like any other one. But `acquire` returns at once, also with a lease that waits.
 
-    Such a lease stands in `waiting` until `end_wait` is called: when it stands in `woken`, or
+    Such a lease stands in `in_line` until `end_wait` is called: when it stands in `woken`, or
     when it has waited for as long as `longest_wait` says.
     """
 
-    waiting: dict[Lease, Lock]
+    in_line: dict[Lease, Lock]
     woken: list[Lease]
 
     def _start(self) -> None:
         super()._start()
-        self.waiting = {}
+        self.in_line = {}
         self.woken = []
         self._is_woken = False
 
@@ -36,10 +36,10 @@ class DrivenLimiter(Limiter):
     def end_wait(self, lease: Lease, *, is_woken: bool) -> Lease | Rejection:
         """Return what becomes of a lease that has waited."""
         self._is_woken = is_woken
-        return super()._wait(lease, self.waiting.pop(lease))
+        return super()._wait(lease, self.in_line.pop(lease))
 
     def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
-        self.waiting[lease] = wakeup
+        self.in_line[lease] = wakeup
         return lease
 
     def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:

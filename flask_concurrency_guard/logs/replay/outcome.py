@@ -20,8 +20,8 @@ class Outcome:
     served: int
     in_time: int
     """How many of these were answered before their clients had left."""
-    goodput: float
-    """How many of those a second, while requests came."""
+    goodput: float | None
+    """How many of those a second, while requests came; None if all came at once."""
     rejected: int
     reasons: Mapping[str, int]
     p50: float | None
@@ -62,7 +62,7 @@ def summarise(
         offered=offered,
         served=len(ordered),
         in_time=in_time,
-        goodput=in_time / seconds if seconds else 0.0,
+        goodput=in_time / seconds if seconds else None,
         rejected=offered - len(ordered),
         reasons=reasons,
         p50=_at(ordered, 0.5),

@@ -169,7 +169,7 @@ class _Replay:
         lease = site.limiter.acquire(place, verdict)
         if isinstance(lease, Rejection):
             self._reject(lease, site)
-        elif lease in site.limiter.waiting:
+        elif lease in site.limiter.in_line:
             self._plan(site.limiter.longest_wait(lease), place, lease, is_wait=True)
         else:
             self._serve(place, site, lease)
@@ -202,7 +202,7 @@ class _Replay:
 
     def _give_up(self, place: int, lease: Lease | None) -> None:
         site = self._site(place)
-        if lease is not None and lease in site.limiter.waiting:
+        if lease is not None and lease in site.limiter.in_line:
             self._end_wait(lease, site, is_woken=False)
             self._wake(site)
 

@@ -13,11 +13,8 @@ from math import nan
 from ...wsgi.middleware import OVERLOADED
 from ..errors import LogError
 from ..paths import folded
-from ..requests import UNKNOWN
+from ..requests import ALL_REJECTED
 from ..requests import Requests
-
-REJECTIONS = frozenset({b"429", b"503"})
-"""The statuses of what was rejected, where the log says no more."""
 
 _DROPPED = frozenset(status.encode() for status in OVERLOADED)
 
@@ -75,19 +72,19 @@ class Collector:
         """Take in some requests with the same outcome."""
         size = len(requests)
         starts, durations = requests.starts, requests.durations
-        if starts is None or (durations is None and requests.outcome != "rejected"):
+        if starts is None or (durations is None and requests.outcome not in ALL_REJECTED):
             self._untold += size
             return
         ages = [0.0] * size if requests.ages is None else list(map(float, requests.ages))
         waits = [0.0] * size if requests.waits is None else list(map(float, requests.waits))
-        kinds = _kinds(requests)
+        kind = _kind(requests.outcome)
         took = [0.0] * size if durations is None else durations
-        self._kinds.extend(kinds)
+        self._kinds.extend([kind] * size)
         self._arrivals.extend(start - age for start, age in zip(starts, ages, strict=True))
         self._latencies.extend(age + each for age, each in zip(ages, took, strict=True))
         self._services.extend(
             nan if kind == REJECTED else max(0.0, each - waited)
-            for kind, each, waited in zip(kinds, took, waits, strict=True)
+            for each, waited in zip(took, waits, strict=True)
         )
         self._dropped.extend(_flags(requests.statuses, size))
         self._processes.extend(self._number_processes(requests.processes, size))
@@ -149,13 +146,10 @@ class Collector:
         return [known[route] for route in zip(requests.methods, requests.paths, strict=True)]
 
 
-def _kinds(requests: Requests) -> list[int]:
-    if requests.outcome == UNKNOWN:
-        return [
-            REJECTED if status in REJECTIONS else SERVED for status in requests.statuses or ()
-        ] or [SERVED] * len(requests)
-    kind = {"rejected": REJECTED, "exempt": EXEMPT}.get(requests.outcome, SERVED)
-    return [kind] * len(requests)
+def _kind(outcome: str) -> int:
+    if outcome in ALL_REJECTED:
+        return REJECTED
+    return EXEMPT if outcome == "exempt" else SERVED
 
 
 def _flags(statuses: Sequence[bytes] | None, size: int) -> Iterable[int]:
