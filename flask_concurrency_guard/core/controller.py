@@ -90,24 +90,26 @@ class Controller(CoDel):
 
     def _begin_interval(self, least: float) -> None:
         service_time = self._service_time()
-        if self._clock() - self._end > max(IDLE * self.interval, 2 * service_time):
-            self.is_standing = False  # What comes now may be a burst.
-            return
-        super()._begin_interval(least)
+        interval, self.interval = self.interval, stretched(self._shortest_interval, service_time)
+        pause = self._clock() - self._end
+        if pause > max(IDLE * interval, 2 * service_time) or self.interval > 2 * interval:
+            # It tells nothing: it is long ago, or was short for how long requests take by now.
+            self.is_standing = False
+        else:
+            super()._begin_interval(least)
         came = self._overdue + self._served
         excess = self._overdue / came
-        of_the_last_step = self._served * self._lowered / self.interval / came
+        of_the_last_step = self._served * self._lowered / interval / came
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
-        each = min(self.interval / self._served, service_time)
-        self.interval = stretched(self._shortest_interval, service_time)
+        each = min(interval / self._served, service_time)
         if not self.is_standing or abs(least - self._length) > SAME * self._length:
             self._length, self._kept = least, 0
         self._kept += 1
         shortest = max(2 * self.target, FEW * each)
         longest = max(4 * self.interval, MANY * each)
-        # As long as nothing speaks against it, it is the longest at once, and doesn't have to grow:
-        # where requests take long, a burst does, too.
-        bound = longest if self.bound >= self._longest else self.bound
+        bound = self.bound
+        if bound >= self._longest and not self.is_standing:
+            bound = longest  # It needn't grow first: where requests take long, a burst does, too.
         if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
             bound *= DOWN
         elif excess <= EXCESS / 2 and not self._is_rush():

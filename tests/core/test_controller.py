@@ -198,6 +198,21 @@ def test_a_burst_of_slow_requests_is_served_as_soon_as_it_is_known_how_slow_they
     assert overdue == 0
 
 
+def test_what_came_before_it_is_known_how_slow_requests_are_tells_of_no_queue() -> None:
+    clock = Clock()
+    service_times = [0.0]
+    controller = Controller(clock=clock, service_time=lambda: service_times[-1])
+    # Four threads that come late to the first requests, since the app has something to load.
+    overdue = 0
+    for first, wait in ((0.01, 0.03), (0.5, 0.5), (1.0, 1.0), (1.5, 1.5)):
+        clock.now = 1000.0 + first
+        for number in range(4):
+            clock.now += 0.001
+            overdue += controller.is_overdue(wait + number / 1000)
+        service_times.append(0.5)
+    assert overdue == 0
+
+
 def test_what_comes_after_a_pause_is_a_burst() -> None:
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: 0.02)
