@@ -59,11 +59,16 @@ def test_nothing_is_believed_or_rejected_by_default() -> None:
     assert make_app(SERVE_GONE=True).extensions["concurrency_guard"].middleware.shedder.serve_gone
 
 
+def stop_after_an_interval(app: Flask) -> None:
+    """Let one be over, and no other one end, however slowly all goes on."""
+    codel = app.extensions["concurrency_guard"].middleware.shedder.codel
+    now = codel._end + codel.interval
+    codel._clock = lambda: now
+
+
 def test_a_queue_that_stands_is_shed_by_default() -> None:
     app = make_app(TRUST_REQUEST_START=True)
-    # No interval ends while this goes on, however slowly.
-    now = time.monotonic() + 1.0
-    app.extensions["concurrency_guard"].middleware.shedder.codel._clock = lambda: now
+    stop_after_an_interval(app)
     statuses = [ask(app, 3).status_code for _ in range(3)]
     assert statuses == [200, 200, 503]
     assert ask(app, 3).get_json()["reason"] == "overload"
@@ -75,6 +80,7 @@ def test_a_queue_that_stands_is_shed_by_default() -> None:
 
 def test_in_shadow_mode_the_same_is_counted_and_nobody_rejected() -> None:
     app = make_app(TRUST_REQUEST_START=True, MODE="shadow")
+    stop_after_an_interval(app)
     assert [ask(app, 3).status_code for _ in range(5)] == [200] * 5
     snapshot = app.extensions["concurrency_guard"].guard.snapshot(app)
     assert snapshot.rejected["overload"] == 3
