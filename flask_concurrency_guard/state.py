@@ -237,11 +237,17 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     if status is not None:
         status.connect(middleware, state.limits)
     state.tell_apart([limit])
+    middleware.on_first = _first_look(state, get_app)
+    return state
+
+
+def _first_look(state: AppState, get_app: Callable[[], Flask]) -> OnFirst:
+    """Return what looks around when the first request comes; all views are there by then."""
     looking = Lock()
 
     def on_first(environ: WSGIEnvironment) -> OnFirst | None:
         matcher = state.matcher(get_app(), get_app)
-        middleware.match = matcher or None  # Nobody pays for what isn't there.
+        state.middleware.match = matcher or None  # Nobody pays for what isn't there.
         # Several may come first. None of them waits: this lock may be older than a monkeypatch.
         if not looking.acquire(blocking=False):
             return None
@@ -253,8 +259,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         is_one = "SERVER_SOFTWARE" in environ
         return None if is_one and state.look_at_server(environ) else on_server
 
-    middleware.on_first = on_first
-    return state
+    return on_first
 
 
 def _there_are(names: Iterable[str]) -> str:
