@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import logging
+import sys
 import time
+from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    import logging
+from typing import NamedTuple
 
 INTERVAL = 1.0
 """How long not to complain again of the same thing, in seconds."""
@@ -15,15 +16,56 @@ INTERVAL = 1.0
 _next: dict[str, float] = {}
 
 
-def complain(logger: logging.Logger, text: str, *values: object) -> None:
+class Note(NamedTuple):
+    """A line for the log."""
+
+    logger: logging.Logger
+    level: int
+    text: str
+    error: BaseException | None = None
+
+    def write(self) -> None:
+        # A filter may raise, such as one that wants Flask's request, where there is none yet.
+        with suppress(Exception):
+            self.logger.log(self.level, self.text, exc_info=self.error, stacklevel=3)
+
+
+notes: deque[Note] = deque()
+"""What is to be written as soon as no lock is held. A filter may ask for the numbers of the guard,
+and so would wait for ever."""
+
+
+def note(logger: logging.Logger, level: int, text: str, *values: object) -> None:
+    """Log this later, since a lock may be held.
+
+    :param text: with places for the `values`.
+    """
+    notes.append(Note(logger, level, text % values))
+
+
+def complain(logger: logging.Logger, text: str, *values: object, later: bool = False) -> None:
     """Log the exception that is being handled; once in a while, if each request brings it.
 
     :param text: what follows from it, with places for the `values`.
+    :param later: see `note`.
     """
     what, now = text % values, time.monotonic()
     if now < _next.get(what, now):
         return  # With each request, it would be the log that takes the app down.
     _next[what] = now + INTERVAL
-    # A filter may raise, such as one that wants Flask's request, where there is none yet.
-    with suppress(Exception):
-        logger.exception(what, stacklevel=2)
+    complaint = Note(logger, logging.ERROR, what, sys.exception())
+    if later:
+        notes.append(complaint)
+    else:
+        complaint.write()
+
+
+@atexit.register
+def write_notes() -> None:
+    """Log what was noted. To be called with no lock held."""
+    while notes:
+        try:
+            waiting = notes.popleft()
+        except IndexError:
+            return  # Another thread was faster.
+        waiting.write()

@@ -21,6 +21,7 @@ from .core.shared import SharedLimiter
 from .core.shedder import WELCOME
 from .core.shedder import Verdict
 from .core.store import StoreError
+from .effects import warn_of_idle
 from .errors import LimitReached
 from .errors import SetupError
 from .errors import StoreUnavailable
@@ -92,6 +93,7 @@ class ConcurrencyGuard:
         for named in {**self._declared, **settings.limits}.values():
             state.add(app, named)
         attach(app, state)
+        warn_of_idle(settings)
         self._apps[app] = {}
         self._had_app = True
 

@@ -20,6 +20,7 @@ from .core.store import StoreError
 from .core.tuner import Tuner
 from .errors import ConfigurationError
 from .errors import SetupError
+from .observe.rejections import client_shares
 from .settings import ADAPTIVE
 from .signals import emit
 from .signals import store_failed
@@ -157,6 +158,7 @@ def _make_client_limiter(settings: Settings, limiter: Limiter) -> ClientLimiter 
             f"Say by {_where('key', limiter.name)} what tells one client from another, such as"
             " 'remote_addr' or 'header:X-Api-Key'."
         )
+    client_shares[limiter] = settings.per_key
     return ClientLimiter(limiter, settings.per_key, settings.key)
 
 

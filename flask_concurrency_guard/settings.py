@@ -24,6 +24,7 @@ from .core.decisions import Mode
 from .core.line import Order
 from .core.store import OnStoreError
 from .errors import ConfigurationError
+from .json.policy import STYLES
 from .tags import DEFAULT_HEADERS
 from .tags import TAGS
 
@@ -167,6 +168,12 @@ def read_settings(config: MutableMapping[str, Any]) -> Settings:
     """
     _refuse_unknown(config)
     settings = Settings(**{setting.name: _read(setting, config) for setting in SETTINGS})
+    _refuse_contradictions(settings)
+    return settings
+
+
+def _refuse_contradictions(settings: Settings) -> None:
+    """Refuse what can't hold together. What only does nothing so is in `effects`."""
     if settings.status_path and not (settings.status_token or settings.status_authorize):
         raise ConfigurationError(
             "'CONCURRENCY_GUARD_STATUS_PATH' is set, and nothing says who may see the status page."
@@ -175,7 +182,13 @@ def read_settings(config: MutableMapping[str, Any]) -> Settings:
             " 'CONCURRENCY_GUARD_STATUS_AUTHORIZE' to a function that returns whether the current"
             " request may."
         )
-    return settings
+    if settings.json_backend is not None and settings.json_naive == "keep":
+        policy = STYLES[settings.json_style].with_changes(settings.json_rules())
+        if policy.datetime == "http":
+            raise ConfigurationError(
+                "'CONCURRENCY_GUARD_JSON_NAIVE' is 'keep', which HTTP dates can't do: they are"
+                " always in UTC. Set it to 'utc', or 'CONCURRENCY_GUARD_JSON_DATETIME' to 'iso'."
+            )
 
 
 def read_limit(name: Any, options: Any) -> NamedLimit:

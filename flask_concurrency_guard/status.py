@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from functools import partial
+from textwrap import shorten
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
 from .core.shared import SharedLimiter
 from .core.store import StoreError
+from .core.store import admitted_without
 from .errors import SetupError
 from .matching import mark_exempt
 from .observe.postings import CAN_POST
@@ -20,6 +22,7 @@ from .observe.workers import read_workers
 from .shown import in_words
 from .shown import shown_settings
 from .web.access import Access
+from .web.overlaps import warn_of_overlaps
 from .web.page import Sources
 from .web.page import make_page
 from .wsgi.servers import find_server
@@ -36,6 +39,9 @@ if TYPE_CHECKING:
     from .settings import Settings
     from .wsgi.middleware import GuardMiddleware
     from .wsgi.servers import Server
+
+LONGEST_ERROR = 200
+"""How much of an error's text is told."""
 
 
 class Source:
@@ -77,6 +83,7 @@ def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
     snapshot = own if limit.is_own else limiter.snapshot()
     most_wait = 0 if settings.max_wait == 0 else settings.max_queue
     ago = time.time() - time.monotonic()
+    all_in_flight, store_error = _of_all(limit)
     return {
         "name": snapshot.name,
         "scope": settings.scope,
@@ -84,7 +91,7 @@ def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
         "is_learned": limiter.tuner is not None,
         "limit": snapshot.limit,
         "in_flight": snapshot.in_flight,
-        "all_in_flight": _all_in_flight(limit),
+        "all_in_flight": all_in_flight,
         "queued": snapshot.queued,
         "max_queue": max(snapshot.limit, limiter.least_queue) if most_wait is None else most_wait,
         "admitted": snapshot.admitted,
@@ -94,17 +101,42 @@ def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
         "changes": [
             {**asdict(change), "time": round(change.time + ago, 3)} for change in snapshot.changes
         ],
+        "store_error": store_error,
+        "admits": None if store_error is None else _admitted_alone(limit),
     }
 
 
-def _all_in_flight(limit: AppLimit) -> int | None:
-    # Not in a cluster: the store would have to be asked, with everybody waiting for the answer.
-    if limit.settings.scope != "host" or not isinstance(limit.limiter, SharedLimiter):
-        return None
+def _of_all(limit: AppLimit) -> tuple[int | None, str | None]:
+    """Return how many all processes have in flight, if that is known, and what is wrong."""
+    if not isinstance(limit.limiter, SharedLimiter):
+        return None, None
+    if limit.settings.scope == "cluster":
+        # Not how many: the store would have to be asked, and it takes a while to answer.
+        return None, _cluster_error(limit)
+    from .core.host.process import HostSnapshot
+
     try:
-        return limit.limiter.snapshot_of_all().in_flight
-    except (OSError, StoreError):
-        return None
+        snapshot = limit.limiter.snapshot_of_all()
+    except (OSError, StoreError) as error:
+        return None, str(error)
+    assert isinstance(snapshot, HostSnapshot)
+    # It has at least this process in it as long as the file can be used.
+    if not snapshot.processes:
+        return None, "the file that processes share can't be used, and the log says why"
+    return snapshot.in_flight, None
+
+
+def _cluster_error(limit: AppLimit) -> str | None:
+    from .core.cluster.store import ClusterStore
+
+    assert isinstance(limit.store, ClusterStore)
+    error = limit.store.error
+    return None if error is None else shorten(str(error), LONGEST_ERROR) or type(error).__name__
+
+
+def _admitted_alone(limit: AppLimit) -> str:
+    places = 0 if limit.store is None else limit.store.places
+    return admitted_without(limit.settings.on_store_error, places)
 
 
 class Status:
@@ -124,15 +156,21 @@ class Status:
         self.find_place = place_finder(app, settings)
         self.publisher = Publisher(self._source, self.find_place, show_query=settings.show_query)
         """Tells of the requests that it observes."""
+        self._get_app: Callable[[], Flask | None] = ref(app)
+        self._has_begun = False
 
     def connect(self, middleware: GuardMiddleware, limits: dict[str, AppLimit]) -> None:
         """Begin to know the limits, which may still become more."""
         self._source.connect(middleware, limits)
 
     def begin(self, environ: WSGIEnvironment) -> None:
-        """Begin to tell: this is the first request."""
+        """Begin to tell: this is the first request, or the first one of a server."""
         self._source.learn_of(environ)
         self.publisher.start()
+        app = None if self._has_begun else self._get_app()
+        self._has_begun = True
+        if app is not None:
+            warn_of_overlaps(app)  # All routes are there by now.
 
     def read(self) -> list[Worker]:
         """Return what the workers tell, the oldest first.

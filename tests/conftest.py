@@ -42,6 +42,7 @@ THOROUGH = (
 def no_earlier_complaints() -> None:
     """Let each test hear of what has gone wrong, however short ago another one has."""
     complaints._next.clear()
+    complaints.notes.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

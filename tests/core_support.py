@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import threading
 from collections.abc import Callable
 from typing import Generic
 from typing import TypeVar
 
+import pytest
+
+from flask_concurrency_guard.complaints import write_notes
 from flask_concurrency_guard.core.claims import PLAIN
 from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.decisions import Rejection
@@ -18,6 +22,12 @@ from flask_concurrency_guard.core.shedder import Verdict
 from flask_concurrency_guard.core.store import Store
 
 AnyStore = TypeVar("AnyStore", bound=Store)
+
+
+def records_of(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """Return what was logged, with what was noted to be logged: as after the next request."""
+    write_notes()
+    return caplog.records
 
 
 class Clock:

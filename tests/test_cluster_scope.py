@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+import threading
+import time
 from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +27,7 @@ from flask_concurrency_guard import SetupError
 from flask_concurrency_guard import StoreUnavailable
 from flask_concurrency_guard import store_failed
 from flask_concurrency_guard import store_recovered
+from flask_concurrency_guard.observe.overview import all_limits
 
 DOES_NOT_WORK = "'CONCURRENCY_GUARD_SCOPE' is 'cluster', and that doesn't work here."
 
@@ -281,10 +285,27 @@ def test_without_a_store_the_policy_says_what_to_do(
     assert status(app, "/exempt/x") == 200
     for response in held:
         response.close()
+    # The keeper may be writing it just now.
+    wait_until(lambda: any(one.levelno == logging.ERROR for one in caplog.records))
     (line,) = [one.getMessage() for one in caplog.records if one.levelno == logging.ERROR]
     assert line.startswith("redis://127.0.0.1:1/ can't be used: Error 111 ")
     assert line.endswith(f". Until it can be, this process admits {words}.")
     assert "secret" not in caplog.text
+
+
+def test_the_status_says_that_the_store_is_down(make_app: MakeApp, tmp_path: Path) -> None:
+    url = "redis://127.0.0.1:1"
+    app, _ = make_app(limit=1, store_url=url, status=True, dir=str(tmp_path))
+    told = app.extensions["concurrency_guard"].status
+    told.publisher._thread = threading.current_thread()
+    told.publisher.publish(time.time())
+    (limit,) = all_limits(told.read())
+    assert (limit.alone, limit.store_error, limit.admits) == (0, None, None)
+    assert status(app) == 200
+    told.publisher.publish(time.time())
+    (limit,) = all_limits(told.read())
+    assert (limit.alone, limit.workers, limit.admits) == (1, 1, "1 at once")
+    assert str(limit.store_error).startswith("Error 111 ")
 
 
 def test_query_strings_are_shown_nowhere(

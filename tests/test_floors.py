@@ -38,6 +38,7 @@ FLOORS = (
         "settings",
         "values",
         "limits",
+        "effects",
         "matching",
         "shown",
         "status",

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import threading
+import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from flask_concurrency_guard import SetupError
 from flask_concurrency_guard import StoreUnavailable
 from flask_concurrency_guard.core.host import folder as folders
 from flask_concurrency_guard.core.host import store as stores
+from flask_concurrency_guard.observe.overview import all_limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
 
@@ -108,6 +111,30 @@ def test_a_limit_that_cannot_be_changed_stays_what_it_was(memory: Path) -> None:
         f"'{memory / 'x.host'}' can't be used now, so the limit is what it was."
     )
     assert guard.snapshot().limit == 2
+
+
+def test_the_status_says_that_the_file_cannot_be_used(memory: Path) -> None:
+    app, guard = make_app(limit=1, name="x", status=True, on_store_error="open")
+    told = app.extensions["concurrency_guard"].status
+    told.publisher._thread = threading.current_thread()
+    told.publisher.publish(time.time())
+    (limit,) = all_limits(told.read())
+    assert (limit.alone, limit.store_error, limit.admits) == (0, None, None)
+    (memory / "x.host").unlink()
+    (memory / "x.host").mkdir()
+    store = app.extensions["concurrency_guard"].limits["default"].store
+    store._next_look = 0.0  # As if a second had passed.
+    with pytest.raises(StoreUnavailable):
+        guard.set_limit(2)
+    responses = [hold(app), hold(app)]
+    told.publisher.publish(time.time())
+    (limit,) = all_limits(told.read())
+    assert (limit.alone, limit.in_flight, limit.admits) == (1, 2, "everything")
+    assert limit.store_error == (
+        "the file that processes share can't be used, and the log says why"
+    )
+    for response in responses:
+        response.close()
 
 
 def test_shadow_mode_admits_and_counts() -> None:

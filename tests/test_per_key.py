@@ -37,6 +37,16 @@ def test_by_address() -> None:
     assert guard.snapshot().rejected["client"] == 1
 
 
+def test_the_log_has_the_number_that_was_reached(caplog: pytest.LogCaptureFixture) -> None:
+    reports = {"limit": 3, "match": "/reports/*", "per_key": 1}
+    app, _ = make_app(key="remote_addr", limits={"reports": reports})
+    with ask(app, "/reports/1"):
+        assert ask(app, "/reports/2").status_code == 429
+    assert caplog.messages == [
+        "Rejected 1 request (client 1); one client may have 1 at once, of the limit 'reports'."
+    ]
+
+
 def test_clients_on_a_unix_socket_are_not_taken_for_one() -> None:
     app, _ = make_app(key="remote_addr", per_key=1)
     with ask(app, address=""):

@@ -131,7 +131,6 @@ def test_the_defaults_are_not_shared() -> None:
         ("JSON_DATETIME", "http", "http"),
         ("JSON_DATETIME", "iso", "iso"),
         ("JSON_DATETIME", "style", "style"),
-        ("JSON_NAIVE", "keep", "keep"),
         ("JSON_NAIVE", "error", "error"),
         ("JSON_BYTES", "base64", "base64"),
         ("JSON_SORT_KEYS", False, False),
@@ -322,6 +321,25 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
     with pytest.raises(ConfigurationError) as error:
         read(key, value)
     assert str(error.value) == f"'CONCURRENCY_GUARD_{key}' {message}"
+
+
+@pytest.mark.parametrize("others", [{}, {"STYLE": "modern", "DATETIME": "http"}], ids=repr)
+def test_a_zone_that_http_dates_have_is_not_to_be_left_out(others: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        json_rules(NAIVE="keep", **others)
+    assert str(error.value) == (
+        "'CONCURRENCY_GUARD_JSON_NAIVE' is 'keep', which HTTP dates can't do: they are always in"
+        " UTC. Set it to 'utc', or 'CONCURRENCY_GUARD_JSON_DATETIME' to 'iso'."
+    )
+
+
+@pytest.mark.parametrize("others", [{"STYLE": "modern"}, {"DATETIME": "iso"}], ids=repr)
+def test_other_dates_can_be_without_a_zone(others: dict[str, Any]) -> None:
+    assert json_rules(NAIVE="keep", **others)["naive"] == "keep"
+
+
+def test_rules_for_json_that_nobody_heeds_may_be_any() -> None:
+    assert json_rules(NAIVE="keep", BACKEND=None)["naive"] == "keep"
 
 
 @pytest.mark.parametrize("value", [10**400, str(10**400)], ids=["integer", "text"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -16,9 +17,12 @@ from collections import Counter
 from dataclasses import dataclass
 from dataclasses import field
 from http.client import HTTPConnection
+from http.client import HTTPException
 from statistics import median
 
 MOST = 500
+KIND = re.compile(r"[A-Z]+ /[!-~]*( [A-Za-z0-9-]+=[!-~]+)*")
+NO_ANSWER = "no answer"
 
 
 @dataclass
@@ -38,17 +42,21 @@ class Kind:
 def ask(port: int, kind: Kind) -> None:
     """Send one request, and note what it got."""
     method, path, *headers = kind.what.split()
+    fields = dict(header.split("=", 1) for header in headers)
     began = time.perf_counter()
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
-    connection.request(method, path, headers=dict(header.split("=", 1) for header in headers))
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    took = time.perf_counter() - began
-    outcome = str(response.status)
-    if response.headers.get_content_type() == "application/problem+json":
-        outcome += f" {json.loads(body)['reason']}"
-    kind.seconds.setdefault(outcome, []).append(took)
+    try:
+        connection.request(method, path, headers=fields)
+        response = connection.getresponse()
+        body = response.read()
+        outcome = str(response.status)
+        if response.headers.get_content_type() == "application/problem+json":
+            outcome += f" {json.loads(body)['reason']}"
+    except (OSError, HTTPException):
+        outcome = NO_ANSWER
+    finally:
+        connection.close()
+    kind.seconds.setdefault(outcome, []).append(time.perf_counter() - began)
 
 
 def rush(port: int, kinds: list[Kind]) -> None:
@@ -82,14 +90,37 @@ def table(kinds: list[Kind]) -> str:
     return "\n".join([head, *rows])
 
 
-def main(words: list[str]) -> None:
+def read_kinds(words: list[str]) -> list[Kind]:
     """Read the kinds off the command line."""
-    if not words or len(words) % 2 or not all(number.isdecimal() for number in words[::2]):
+    numbers, kinds = words[::2], words[1::2]
+    if len(numbers) != len(kinds) or not words or not all(map(str.isdecimal, numbers)):
         sys.exit(__doc__)
-    kinds = [Kind(what, int(number)) for number, what in zip(words[::2], words[1::2], strict=True)]
-    if sum(kind.requests for kind in kinds) > MOST:
-        sys.exit(f"At most {MOST} requests at once.")
-    rush(int(os.environ.get("PORT", "8000")), kinds)
+    for what in kinds:
+        if not KIND.fullmatch(what):
+            sys.exit(f"'{what}' is no request. It must be like 'GET /' or 'GET /x Header=value'.")
+    found = [Kind(what, int(number)) for number, what in zip(numbers, kinds, strict=True)]
+    if not 1 <= sum(kind.requests for kind in found) <= MOST:
+        sys.exit(f"At least one request, and at most {MOST} at once.")
+    return found
+
+
+def read_port() -> int:
+    """Read the port off the environment."""
+    port = os.environ.get("PORT", "8000")
+    if not (port.isdecimal() and 1 <= int(port) <= 65535):
+        sys.exit(f"'PORT' must be the number of a port, got '{port}'.")
+    return int(port)
+
+
+def main(words: list[str]) -> None:
+    """Send what the command line says, and show what became of it."""
+    kinds, port = read_kinds(words), read_port()
+    rush(port, kinds)
+    if all(kind.seconds.keys() <= {NO_ANSWER} for kind in kinds):
+        sys.exit(
+            f"Nothing answers at port {port}. Start the shop in this folder first, with 'gunicorn"
+            " --threads 40 app:app'; or say by 'PORT' where it is."
+        )
     print(table(kinds))
 
 

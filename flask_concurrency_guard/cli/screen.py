@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 NARROWEST, WIDEST = 40, 100
 
+NARROWEST_CELL = 24
+"""How many columns the last cell of a row needs beside the others. With fewer it goes below."""
+
 STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red", "": ""}
 """How what is so severe looks."""
 
@@ -167,6 +170,9 @@ class RichScreen:
         from rich.table import Table
         from rich.text import Text
 
+        if rows and self._is_too_wide([row for row in (headers, *rows) if row]):
+            self._stack(rows, headers)
+            return
         table = Table(box=SIMPLE_HEAD if headers else None, show_header=bool(headers))
         last = len(rows[0]) - 1 if rows else 0
         for place in range(last + 1):
@@ -179,6 +185,18 @@ class RichScreen:
 
     def line(self) -> None:
         self._console.print()
+
+    def _is_too_wide(self, every: Sequence[Sequence[str]]) -> bool:
+        *front, last = [max(map(len, column)) for column in zip(*every, strict=True)]
+        room = int(self._console.width) - sum(width + 3 for width in front)
+        return room < min(last, NARROWEST_CELL)
+
+    def _stack(self, rows: Sequence[Sequence[str]], headers: Sequence[str]) -> None:
+        if headers:
+            self.title("  ".join(headers))
+        for row in rows:
+            self._print("  ".join(row[:-1]), "cyan")
+            self.text(row[-1], indent=4)
 
     def _print(self, text: str, style: str) -> None:
         from rich.text import Text

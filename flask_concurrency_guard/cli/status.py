@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -93,7 +94,9 @@ def _nothing(*, is_on: bool, where: str) -> str:
 
 def _shown(workers: list[Worker]) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
-    text = render(workers, time.time(), can_draw=encoding.lower().startswith("utf"))
+    columns = shutil.get_terminal_size().columns
+    can_draw = encoding.lower().startswith("utf")
+    text = render(workers, time.time(), columns=columns, can_draw=can_draw)
     # Rich heeds the two by itself, click doesn't.
     return click.unstyle(text) if os.environ.get("NO_COLOR") or _is_dumb() else text
 
@@ -120,7 +123,9 @@ def show_again_and_again(look: Callable[[], str]) -> None:
             click.clear()
             click.echo(shown)
             time.sleep(EVERY)
-    with Live(screen=True, auto_refresh=False) as live:
+    # What it would put in the place of stdout has no encoding, as if nothing could be drawn.
+    with Live(screen=True, auto_refresh=False, redirect_stdout=False) as live:
         while True:
-            live.update(Text.from_ansi(look()), refresh=True)
+            shown = Text.from_ansi(look(), no_wrap=True, overflow="crop")
+            live.update(shown, refresh=True)
             time.sleep(EVERY)

@@ -1,7 +1,8 @@
-"""What all workers are doing, as text of 80 columns."""
+"""What all workers are doing, as text that is as wide as the terminal."""
 
 from __future__ import annotations
 
+import textwrap
 import time
 from typing import TYPE_CHECKING
 
@@ -16,32 +17,40 @@ if TYPE_CHECKING:
 
     from ..observe.overview import Limit
     from ..observe.overview import Rates
+    from ..observe.workers import Serving
     from ..observe.workers import Worker
 
-COLUMNS = 80
-BAR = 20
+NARROWEST, COLUMNS, WIDEST = 60, 80, 120
+SHORTEST_BAR, BAR = 8, 20
 MOST_REQUESTS = 10
 MOST_KILLED = 3
+LONGEST = 999
+"""How many days are still told. What is more comes of a clock that was set."""
 
 
-def render(workers: Sequence[Worker], now: float, *, can_draw: bool = True) -> str:
+def render(
+    workers: Sequence[Worker], now: float, *, columns: int = COLUMNS, can_draw: bool = True
+) -> str:
     """Return it.
 
     :param now: seconds since 1970.
+    :param columns: how wide the terminal is.
     :param can_draw: whether there may be other characters than ASCII.
     """
+    columns = max(NARROWEST, min(columns, WIDEST))
     alive = [worker for worker in workers if worker.is_alive]
     clock = time.strftime("%H:%M:%S", time.localtime(now))
     count = "1 worker" if len(alive) == 1 else f"{len(alive) or 'no'} workers"
-    parts = [[_aligned(click.style(count, bold=True), count, clock)]]
+    right = min(columns, COLUMNS) - len(count)
+    parts = [[click.style(count, bold=True) + clock.rjust(right)]]
     if alive:
         parts += [
-            _limits(all_limits(workers), "█░" if can_draw else "#."),
-            [_recent(recent_rates(alive, now))],
-            _workers(alive, now),
-            _requests(alive),
+            _limits(all_limits(workers), "█░" if can_draw else "#.", columns),
+            _recent(recent_rates(alive, now), columns),
+            _workers(alive, now, columns),
+            _requests(alive, columns),
         ]
-    parts.append(_killed(workers, now))
+    parts.append(_killed(workers, now, columns))
     lines = [line for part in parts if part for line in ["", *part]]
     return "\n".join(lines[1:])
 
@@ -54,8 +63,13 @@ def duration(seconds: float | None) -> str:
         return f"{max(0.0, seconds * 1000):.3g} ms"
     if seconds < 99.95:
         return f"{seconds:.1f} s"
+    if seconds >= LONGEST * 86400:
+        return f"over {LONGEST} d"
     minutes, left = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours:02} h"
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {left:02} s"
 
 
@@ -63,32 +77,55 @@ def _heading(text: str) -> str:
     return click.style(text, dim=True)
 
 
-def _aligned(styled: str, plain: str, right: str) -> str:
-    return styled + right.rjust(COLUMNS - len(plain))
-
-
 def _cut(text: str, columns: int) -> str:
     return text if len(text) <= columns else f"{text[: columns - 3]}..."
 
 
-def _limits(limits: Iterable[Limit], inks: str) -> list[str]:
-    lines = [_heading(f"{'LIMIT':<20} {'IN FLIGHT':<{BAR + 12}} {'QUEUED':>11} {'REJECTED':>12}")]
-    for limit in limits:
-        share = min(1.0, limit.in_flight / limit.limit)
-        full = round(share * BAR)
-        # Full is shown as such only where it is.
-        full = min(full, BAR - 1) if share < 1 else full
-        colour = "red" if share >= 1 else "yellow" if share >= 0.75 else "green"
-        bar = click.style(inks[0] * full, fg=colour) + click.style(inks[1] * (BAR - full), dim=True)
-        figure = f"{limit.in_flight}/{limit.limit}"
-        queued = f"{limit.queued}/{limit.max_queue}"
-        rejected = f"{sum(limit.rejected.values()):,}"
-        lines.append(f"{_cut(limit.name, 20):<20} {bar} {figure:<11} {queued:>11} {rejected:>12}")
-        lines += _more(limit)
+def _wrapped(text: str, columns: int) -> list[str]:
+    return textwrap.wrap(text, columns, initial_indent="  ", subsequent_indent="    ")
+
+
+def _limits(limits: Sequence[Limit], inks: str, columns: int) -> list[str]:
+    figures = [
+        (
+            f"{limit.in_flight}/{limit.limit}",
+            f"{limit.queued}/{limit.max_queue}",
+            f"{sum(limit.rejected.values()):,}",
+        )
+        for limit in limits
+    ]
+    # As wide as it looks good; on a narrow terminal as wide as it must be.
+    least = (11, 11, 12) if columns >= COLUMNS else (3, 6, 8)
+    in_flight, queued, rejected = widths = [
+        max(least[place], *(len(each[place]) for each in figures)) for place in range(3)
+    ]
+    room = min(columns, WIDEST) - sum(widths) - 6
+    longest = max(len(limit.name) for limit in limits)
+    name = max(20, min(longest, room - SHORTEST_BAR))
+    bar = max(0, min(BAR, room - name))
+    heading = f"{'IN FLIGHT':<{bar + 1 + in_flight}} {'QUEUED':>{queued}} {'REJECTED':>{rejected}}"
+    lines = [_heading(f"{'LIMIT':<{name}} {heading}")]
+    for limit, (held, waiting, refused) in zip(limits, figures, strict=True):
+        lines.append(
+            f"{_cut(limit.name, name):<{name}} {_bar(limit, inks, bar)} {held:<{in_flight}}"
+            f" {waiting:>{queued}} {refused:>{rejected}}"
+        )
+        lines += _more(limit, columns)
     return lines
 
 
-def _more(limit: Limit) -> list[str]:
+def _bar(limit: Limit, inks: str, columns: int) -> str:
+    share = min(1.0, limit.in_flight / limit.limit)
+    full = round(share * columns)
+    # Full is shown as such only where it is.
+    full = min(full, columns - 1) if share < 1 else full
+    colour = "red" if share >= 1 else "yellow" if share >= 0.75 else "green"
+    return click.style(inks[0] * full, fg=colour) + click.style(
+        inks[1] * (columns - full), dim=True
+    )
+
+
+def _more(limit: Limit, columns: int) -> list[str]:
     more = []
     if limit.mode != "enforce":
         more.append(f"mode: {limit.mode}")
@@ -102,20 +139,26 @@ def _more(limit: Limit) -> list[str]:
     ]
     if reasons:
         more.append(f"rejected: {', '.join(reasons)}")
-    lines = [f"  {_cut('; '.join(more), COLUMNS - 2)}"] if more else []
+    lines = _wrapped("; ".join(more), columns)
+    if limit.alone:
+        told = (
+            f"store down in {limit.alone} of {limit.workers} workers, each admits {limit.admits}:"
+            f" {limit.store_error}"
+        )
+        lines += [click.style(line, fg="red") for line in _wrapped(told, columns)]
     if limit.partitions:
         shares = [
             f"{name} {part.in_flight}/{part.guaranteed}" for name, part in limit.partitions.items()
         ]
-        lines.append(_cut(f"  in flight of guaranteed: {', '.join(shares)}", COLUMNS))
+        lines += _wrapped(f"in flight of guaranteed: {', '.join(shares)}", columns)
     if limit.changes:
         newest = limit.changes[0]
-        told = f"  last change: {newest.before} -> {newest.after}, {newest.reason}"
-        lines.append(_cut(told, COLUMNS))
+        told = f"last change: {newest.before} -> {newest.after}, {newest.reason}"
+        lines += _wrapped(told, columns)
     return lines
 
 
-def _recent(rates: Rates) -> str:
+def _recent(rates: Rates, columns: int) -> list[str]:
     failed = f"{rates.failed:.1f}/s failed"
     rejected = f"{rates.rejected:.1f}/s rejected"
     parts = (
@@ -125,58 +168,82 @@ def _recent(rates: Rates) -> str:
         f"p50 {duration(rates.p50)}",
         f"p99 {duration(rates.p99)}",
     )
-    return ", ".join(parts)
-
-
-def _workers(alive: Sequence[Worker], now: float) -> list[str]:
-    lines = [
-        _heading(
-            f"{'WORKER':>8}  {'SERVER':<25} {'IN FLIGHT':>9} {'QUEUED':>6} {'GOOD/S':>7}"
-            f" {'REJ/S':>6} {'P99':>9}"
-        )
-    ]
-    for worker in alive:
-        rates = recent_rates([worker], now)
-        lines.append(
-            f"{worker.pid:>8}  {_server(worker):<25} {worker.own.in_flight:>9}"
-            f" {worker.own.queued:>6} {rates.good:>7.1f} {rates.rejected:>6.1f}"
-            f" {duration(rates.p99):>9}"
-        )
-        if silent := worker.silent_for(now):
-            told = f"has said nothing for {duration(silent)}: it hangs, or was stopped"
-            lines.append(click.style(f"{'':>10}{told}", fg="red"))
-        if worker.is_draining:
-            lines.append(click.style(f"{'':>10}draining: admits nobody any more", fg="yellow"))
+    lines = [parts[0]]
+    for part in parts[1:]:
+        together = f"{lines[-1]}, {part}"
+        if len(click.unstyle(together)) < columns:
+            lines[-1] = together
+        else:
+            lines[-1] += ","
+            lines.append(f"  {part}")
     return lines
 
 
-def _server(worker: Worker) -> str:
+def _workers(alive: Sequence[Worker], now: float, columns: int) -> list[str]:
+    is_narrow = columns < COLUMNS
+    longest = max(len(_server(worker, WIDEST)) for worker in alive)
+    # On a narrow terminal what the line above tells of all together is left out.
+    pid, server = (7, columns - 45) if is_narrow else (8, max(25, min(longest, columns - 53)))
+    refused = "" if is_narrow else f" {'REJ/S':>6}"
+    heading = f"{'IN FLIGHT':>9} {'QUEUED':>6} {'GOOD/S':>7}{refused} {'P99':>9}"
+    lines = [_heading(f"{'WORKER':>{pid}}  {'SERVER':<{server}} {heading}")]
+    for worker in alive:
+        rates = recent_rates([worker], now)
+        refused = "" if is_narrow else f" {rates.rejected:>6.1f}"
+        lines.append(
+            f"{worker.pid:>{pid}}  {_server(worker, server):<{server}} {worker.own.in_flight:>9}"
+            f" {worker.own.queued:>6} {rates.good:>7.1f}{refused} {duration(rates.p99):>9}"
+        )
+        if silent := worker.silent_for(now):
+            told = f"has said nothing for {duration(silent)}: it hangs, or was stopped"
+            lines += _under(told, "red", columns)
+        if worker.is_draining:
+            lines += _under("draining: admits nobody any more", "yellow", columns)
+    return lines
+
+
+def _under(text: str, colour: str, columns: int) -> list[str]:
+    """Return what is told of the line above, each line in its colour."""
+    return [click.style(f"{'':>10}{line}", fg=colour) for line in textwrap.wrap(text, columns - 10)]
+
+
+def _server(worker: Worker, columns: int) -> str:
     if worker.server is None:
         return "-"
-    if worker.threads is None:
-        return _cut(worker.server, 25)
-    threads = f", {worker.threads}"
-    return f"{_cut(worker.server, 25 - len(threads))}{threads}"
+    threads = "" if worker.threads is None else f", {worker.threads}"
+    server, room = worker.server, columns - len(threads)
+    if len(server) > room:
+        server = server.partition(" (")[0]  # gunicorn's kind of worker.
+    return f"{_cut(server, room)}{threads}"
 
 
-def _requests(alive: Iterable[Worker]) -> list[str]:
+def _requests(alive: Iterable[Worker], columns: int) -> list[str]:
     serving = [(request, worker.pid) for worker in alive for request in worker.serving]
     serving.sort(key=lambda item: -item[0].seconds)
     if not serving:
         return []
-    lines = [_heading(f"{'IN FLIGHT FOR':>13}  {'WORKER':>8} {'THREAD':>8}  REQUEST")]
+    age, ids = ("FOR", 7) if columns < COLUMNS else ("IN FLIGHT FOR", 8)
+    wide = max(10, len(age))
+    lines = [_heading(f"{age:>{wide}}  {'WORKER':>{ids}} {'THREAD':>{ids}}  REQUEST")]
     for request, pid in serving[:MOST_REQUESTS]:
-        limits = f" ({', '.join(request.limits)})" if request.limits else ""
-        what = _cut(f"{request.what}{limits}", COLUMNS - 34)
-        lines.append(
-            f"{duration(request.seconds):>13}  {pid:>8} {request.thread_id or '-':>8}  {what}"
+        front = (
+            f"{duration(request.seconds):>{wide}}  {pid:>{ids}} {request.thread_id or '-':>{ids}}  "
         )
+        lines.append(f"{front}{_request(request, columns - len(front))}")
     if len(serving) > MOST_REQUESTS:
-        lines.append(f"{'':>13}  and {len(serving) - MOST_REQUESTS} more")
+        lines.append(f"{'':>{wide}}  and {len(serving) - MOST_REQUESTS} more")
     return lines
 
 
-def _killed(workers: Iterable[Worker], now: float) -> list[str]:
+def _request(request: Serving, columns: int) -> str:
+    """Return what it asks for, and the names of its limits whole, if there is room for both."""
+    limits = f" ({', '.join(request.limits)})" if request.limits else ""
+    if len(limits) > columns // 2:
+        return _cut(f"{request.what}{limits}", columns)
+    return f"{_cut(request.what, columns - len(limits))}{limits}"
+
+
+def _killed(workers: Iterable[Worker], now: float, columns: int) -> list[str]:
     killed = [worker for worker in workers if worker.was_killed]
     killed.sort(key=lambda worker: -worker.written)
     lines = []
@@ -189,7 +256,7 @@ def _killed(workers: Iterable[Worker], now: float) -> list[str]:
             )
         )
         lines += [
-            f"  {duration(request.seconds):>11}  {_cut(request.what, COLUMNS - 15)}"
+            f"  {duration(request.seconds):>11}  {_cut(request.what, columns - 15)}"
             for request in worker.serving[:MOST_REQUESTS]
         ]
     return lines

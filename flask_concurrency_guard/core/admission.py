@@ -200,7 +200,7 @@ class Admission:
     def _decide(
         self, grantor: Grantor, holder: object, verdict: Verdict, claim: Claim
     ) -> Lease | Rejection:
-        """Return the lease, which may have to wait; or the rejection."""
+        """Return the lease; or the rejection. Let who has to wait `_queue`."""
         enforced = self.mode is _ENFORCE
         reason = verdict.reason
         cost = self._cost(claim)
@@ -218,16 +218,13 @@ class Admission:
             lease = ClaimedLease(grantor, holder, self._epoch, now, claim)
         if has_room:
             return self._admit(lease)
-        if reason is None:
-            self._queue(lease, verdict)
         if not enforced:
+            if reason is None:
+                self._queue(lease, verdict)
             return self._admit_beyond(lease, reason)
         # Looked up when called: gevent and eventlet replace it.
         lease._wakeup = threading.Lock()
         lease._wakeup.acquire()
-        if not self._is_plain:
-            # There may be a place that those before it couldn't use.
-            self._advance_line()
         return lease
 
     def _refusal(self, verdict: Verdict, claim: Claim) -> Reason | None:
@@ -250,7 +247,11 @@ class Admission:
             if longest < verdict.max_wait:
                 verdict = Verdict(None, longest, Reason.QUEUE_TIMEOUT)
         lease._verdict = verdict
+        lease._released = False
         self._line.append(lease)
+        if not self._is_plain and lease._wakeup is not None:
+            # There may be a place that those before it couldn't use.
+            self._advance_line()
 
     def _push_out(self, lease: Lease) -> None:
         lease.rejection = self._reject(Reason.QUEUE_FULL, self._clock() - lease.started)
@@ -282,7 +283,10 @@ class Admission:
     def _admit(self, lease: Lease) -> Lease:
         if isinstance(lease, ClaimedLease):
             lease.cost = self._cost(lease.claim)
-        self.in_flight = lease.in_flight = in_flight = self.in_flight + lease.cost
+        in_flight = self.in_flight + lease.cost
+        # With nothing between that can be interrupted.
+        self.in_flight = lease.in_flight = in_flight
+        lease._released, lease._wakeup = False, None
         self._admitted += 1
         if in_flight > self._peak:
             self._peak = in_flight
@@ -314,8 +318,8 @@ class Admission:
         )
 
     def _take_back(self, lease: Lease, *, was_served: bool = True) -> None:
-        lease._released = True
         if lease._epoch != self._epoch:
+            lease._released = True
             return  # Admitted in the process that forked this one.
         if was_served and (
             self.in_flight >= self._places
@@ -331,7 +335,9 @@ class Admission:
             if self.tuner is not None:
                 self._learn(self.tuner, lease, now)
         if self._is_plain and self._enter is None and not lease._beyond:
-            self.in_flight -= 1  # The way of nearly all: `_leave`, written out.
+            # The way of nearly all: `_leave`, written out.
+            self.in_flight -= 1
+            lease._released = True
         else:
             self._leave(lease)
         if self._line:
@@ -341,7 +347,10 @@ class Admission:
             self._advance_line()
 
     def _leave(self, lease: Lease) -> None:
-        self.in_flight -= lease.cost
+        in_flight = self.in_flight - lease.cost
+        # As in `_admit`.
+        self.in_flight = in_flight
+        lease._released = True
         if lease._beyond:
             self._beyond -= lease.cost
         elif self._shares is not None:
@@ -371,22 +380,24 @@ class Admission:
 
     def _grant(self, lease: Lease, wakeup: Lock) -> None:
         self._admit(lease)
-        lease._wakeup = None
         self._wake(lease, wakeup)
 
     def _leave_line(self, lease: Lease) -> None:
         """Stop waiting. A place that was given in this very instant goes to the next in line."""
         if lease._released:
             return  # Pushed out.
-        lease._released = True
         if lease._wakeup is not None:
-            self._line.remove(lease)
+            if lease in self._line:
+                self._line.remove(lease)
+            lease._released = True
             if not self._is_plain:
                 self._advance_line()  # It may have waited for more than those behind it need.
         elif lease._epoch == self._epoch:
             self._admitted -= 1
             self._leave(lease)
             self._advance_line()
+        else:
+            lease._released = True
 
     def _leave_shadow_line(self, lease: Lease) -> bool:
         """Return whether the request would have been admitted in time."""

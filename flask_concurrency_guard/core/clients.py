@@ -85,6 +85,7 @@ class ClientLimiter:
                 lease = _ClientLease(self, holder, self._epoch, key)
                 if key is not None:
                     self._held[key] = self._held.get(key, 0) + 1
+                lease._released = False
         if has_room and lease is not None:
             return lease
         rejection = self._limiter.reject(Reason.CLIENT)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from typing import Protocol
 
+from ..complaints import note
 from .claims import PLAIN
 
 if TYPE_CHECKING:
@@ -73,7 +74,9 @@ class Lease:
     def __init__(self, limiter: Grantor, holder: Any, epoch: int, started: float) -> None:
         self._limiter = limiter
         self._epoch = epoch
-        self._released = False
+        # Until its place is counted. An exception that comes in between, from the handler of a
+        # signal, must not give back what was never taken.
+        self._released = True
         #: Admitted in shadow mode although the limit was reached.
         self._beyond = False
         #: Locked while its request waits in the line; the limiter unlocks it to admit.
@@ -132,15 +135,22 @@ class Lease:
         self.release()
 
     def __del__(self) -> None:
-        if self._released:
-            return
-        for lease in (*self.companions, self):
+        try:
+            if self._released:
+                return
+        except AttributeError:
+            return  # An interrupt came into its making.
+        for lease in self.companions:
+            lease.may_be_dropped = True  # It is said once.
             lease._limiter.reclaim(lease)
         if not self.may_be_dropped:
-            logger.warning(
+            note(
+                logger,
+                logging.WARNING,
                 "A lease was dropped without being released, and held until it was collected."
-                " Iterate over each response to its end, or close it."
+                " Iterate over each response to its end, or close it.",
             )
+        self._limiter.reclaim(self)
 
 
 class ClaimedLease(Lease):

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from typing import Any
 
 from ..complaints import complain
+from ..complaints import notes
+from ..complaints import write_notes
 from .admission import Admission
 from .admission import positive
 from .claims import PLAIN
@@ -155,37 +157,47 @@ class Limiter(Admission):
         :param verdict: what was found before the limiter was asked.
         :param claim: what is asked for, if it isn't what `claim_of` says of the holder.
         """
-        lease = None
+        lease = waiting = None
         if self.claim_of is not None and claim is PLAIN:
             claim = self._find_claim(holder)
         if self.on_full is not None and self.in_flight + claim.cost > self._places:
             self.on_full()
-        with self._lock:
-            in_flight = self.in_flight
-            if claim is not PLAIN:
-                self._is_plain = False
-            if (
-                self._is_plain
-                and in_flight < self._places
-                and (verdict is WELCOME or verdict.reason is None)
-                and (self._enter is None or self._enter(in_flight + 1))
-            ):
-                # The way of nearly all requests: `_admit`, written out.
-                lease = Lease(self, holder, self._epoch, self._clock())
-                self.in_flight = lease.in_flight = in_flight = in_flight + 1
-                self._admitted += 1
-                if in_flight > self._peak:
-                    self._peak = in_flight
-            else:
-                decision = self._decide(self, holder, verdict, claim)
-        if lease is not None:
-            if self._abandoned:
+        try:
+            with self._lock:
+                in_flight = self.in_flight
+                if claim is not PLAIN:
+                    self._is_plain = False
+                if (
+                    self._is_plain
+                    and in_flight < self._places
+                    and (verdict is WELCOME or verdict.reason is None)
+                    and (self._enter is None or self._enter(in_flight + 1))
+                ):
+                    # The way of nearly all requests: `_admit`, written out.
+                    lease = Lease(self, holder, self._epoch, self._clock())
+                    self.in_flight = lease.in_flight = in_flight = in_flight + 1
+                    lease._released = False
+                    self._admitted += 1
+                    if in_flight > self._peak:
+                        self._peak = in_flight
+                else:
+                    decision = self._decide(self, holder, verdict, claim)
+                    if isinstance(decision, Lease) and decision._wakeup is not None:
+                        waiting = decision
+                        self._queue(waiting, verdict)
+            if lease is not None:
+                if self._abandoned:
+                    self.settle()
+                return lease
+            self.settle()
+            return decision if waiting is None else self._wait(waiting)
+        except BaseException:
+            # A killed greenlet, a timeout of gevent's, Ctrl-C, another signal's handler.
+            if waiting is not None:
+                with self._lock:
+                    self._leave_line(waiting)
                 self.settle()
-            return lease
-        self.settle()
-        if isinstance(decision, Lease) and decision._wakeup is not None:
-            return self._wait(decision, decision._wakeup)
-        return decision
+            raise
 
     def release(self, lease: Lease) -> bool:
         """Take `lease` back. Return whether this call did it."""
@@ -195,7 +207,7 @@ class Limiter(Admission):
             self._take_back(lease)
         if self.on_release is not None:
             self.on_release(lease)
-        if self._abandoned:
+        if self._abandoned or notes:
             self.settle()
         return True
 
@@ -238,33 +250,33 @@ class Limiter(Admission):
         return any(not lease._released for lease in tuple(self._abandoned))
 
     def settle(self) -> None:
-        """Finish what `reclaim` has left for later, if anything."""
-        while self._abandoned:
-            try:
-                lease = self._abandoned.popleft()
-            except IndexError:
-                return  # Another thread was faster.
+        """Finish what was left for later, since the lock was held."""
+        if self._abandoned:
+            returned = []
             with self._lock:
-                if not lease._released:
-                    self._take_back(lease)
+                while self._abandoned:
+                    lease = self._abandoned[0]
+                    if not lease._released:
+                        self._take_back(lease)
+                    returned.append(self._abandoned.popleft())
             if self.on_release is not None:
-                self.on_release(lease)
+                for lease in returned:
+                    self.on_release(lease)
+        write_notes()
 
-    def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
+    def _wait(self, lease: Lease) -> Lease | Rejection:
+        wakeup = lease._wakeup
+        if wakeup is None:
+            return lease  # A place came free just then, or was of no use to those before it.
+        if self.on_queued is not None:
+            self.on_queued(lease)
         longest = min(lease._verdict.max_wait, threading.TIMEOUT_MAX)
-        try:
-            if self.on_queued is not None:
-                self.on_queued(lease)
-            admitted = self._await_turn(lease, wakeup, longest)
-            now = self._clock()
-            lease.queue_time, lease.started = now - lease.started, now
-            reason = self._second_thought(lease) if admitted else lease._verdict.late
-        except BaseException:
-            # A killed greenlet, a timeout of gevent's, Ctrl-C.
-            with self._lock:
-                self._leave_line(lease)
-            self.settle()
-            raise
+        return self._end_wait(lease, has_turn=self._await_turn(lease, wakeup, longest))
+
+    def _end_wait(self, lease: Lease, *, has_turn: bool) -> Lease | Rejection:
+        now = self._clock()
+        lease.queue_time, lease.started = now - lease.started, now
+        reason = self._second_thought(lease) if has_turn else lease._verdict.late
         if reason is None:
             return lease
         with self._lock:

@@ -55,8 +55,8 @@ class Store(Protocol):
     """Lends the places of one limit to the limiters of several processes.
 
     What it has lent, a limiter uses without asking again. The limiter calls it with its own lock
-    held, so no two calls come at once. No call raises: where the store can't be used, it is
-    `places` that says what to do.
+    held, so no two calls come at once, and what is to be logged is only noted, see `note`. No call
+    raises: where the store can't be used, it is `places` that says what to do.
     """
 
     limit: int
@@ -72,6 +72,9 @@ class Store(Protocol):
 
     on_mode: Callable[[], object] | None
     """Called when `mode` may have changed, by a store that hears of it. With no lock held."""
+
+    is_remote: bool
+    """Whether a snapshot takes a while, since somebody is asked. No lock is held then."""
 
     scoreboard: Scoreboard | None
     """Where to show what this process is serving, if anywhere."""

@@ -90,7 +90,9 @@ class Tuner:
         except Exception:
             # No request may suffer from that.
             self._is_broken, self.limit = True, before
-            complain(logger, "The limit stays at %d: what learns it has failed.", before)
+            complain(
+                logger, "The limit stays at %d: what learns it has failed.", before, later=True
+            )
         return self.limit
 
     def last_changes(self) -> tuple[Change, ...]:

@@ -26,7 +26,6 @@ class Chart:
     begin: str
     """What stands at the left end of its axis."""
     end: str
-    unit: str = ""
     peaks: Sequence[float] = ()
     """The highest of each value, where that is the mean of a time."""
     is_bad: bool = False

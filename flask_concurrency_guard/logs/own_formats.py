@@ -126,5 +126,5 @@ def _fields(parts: list[Part]) -> Iterator[str]:
 def _is_json(text: bytes) -> bool:
     try:
         return isinstance(standard_json.loads(text), dict)
-    except (ValueError, RecursionError):
+    except ValueError:
         return False

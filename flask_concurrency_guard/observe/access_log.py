@@ -21,6 +21,7 @@ from urllib.parse import quote
 
 from .. import standard_json
 from ..tags import DECIDED_AT_KEY
+from ..tags import PREFIX
 from ..tags import STATUS_KEY
 from ..tags import tag_key
 from .current import current_environ
@@ -41,7 +42,6 @@ who writes into the same pipe can tear apart (`PIPE_BUF`)."""
 
 LONGEST_METHOD = 20
 
-_CAME = "flask_concurrency_guard.came"
 _QUEUE_AGE = tag_key("queue_age")
 _QUEUE_TIME = tag_key("queue_time")
 
@@ -62,11 +62,13 @@ class AccessLog:
     def __init__(self, form: str) -> None:
         self._write = FORMS[form]
         self._is_set_up = False
+        # An app that is mounted in this one may have a log of its own.
+        self._came = f"{PREFIX}came.{id(self)}"
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Note what the request was when it came. What is inside the guard may rewrite it."""
         came = time.time() - environ[_QUEUE_TIME]
-        environ[_CAME] = came, environ["REQUEST_METHOD"], _path(environ)
+        environ[self._came] = came, environ["REQUEST_METHOD"], _path(environ)
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Log a request that was admitted, or exempt."""
@@ -78,7 +80,7 @@ class AccessLog:
         if not rejection.enforced:
             return
         duration = rejection.queue_time + time.monotonic() - environ[DECIDED_AT_KEY]
-        environ[_CAME] = time.time() - duration, environ["REQUEST_METHOD"], _path(environ)
+        environ[self._came] = time.time() - duration, environ["REQUEST_METHOD"], _path(environ)
         self._log(environ, REJECTED, rejection, duration)
 
     def _log(
@@ -93,7 +95,7 @@ class AccessLog:
             self._is_set_up = True
         if not logger.isEnabledFor(logging.INFO):
             return
-        fields = _fields(environ, outcome, rejection, duration)
+        fields = _fields(environ, environ[self._came], outcome, rejection, duration)
         # For filters that look at the tags of the request that is being served.
         token = current_environ.set(environ)
         try:
@@ -148,9 +150,13 @@ def _record(line: str, fields: Fields) -> logging.LogRecord:
 
 
 def _fields(
-    environ: WSGIEnvironment, outcome: str, rejection: Rejection | None, duration: float
+    environ: WSGIEnvironment,
+    request: tuple[float, str, str],
+    outcome: str,
+    rejection: Rejection | None,
+    duration: float,
 ) -> Fields:
-    came, method, path = environ[_CAME]
+    came, method, path = request
     moment = datetime.fromtimestamp(came, UTC).isoformat(timespec="microseconds")
     fields: Fields = {
         "time": f"{moment[:26]}Z",

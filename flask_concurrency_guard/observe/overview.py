@@ -56,6 +56,12 @@ class Limit:
     partitions: Mapping[str, Partition]
     changes: tuple[Change, ...]
     """The last ones, of all workers; the newest first."""
+    alone: int
+    """How many workers can't use what they share now. Each has a limit for itself until then."""
+    store_error: str | None
+    """Why, as one of them tells."""
+    admits: str | None
+    """What that one admits meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,13 +110,14 @@ def _together(limits: Sequence[WorkerLimit]) -> Limit:
         rejected.update(limit.rejected)
     in_flight = sum(limit.in_flight for limit in limits)
     is_own = newest.scope == "process"
+    alone = [limit for limit in limits if limit.store_error is not None]
     return Limit(
         name=newest.name,
         scope=newest.scope,
         mode=newest.mode,
         is_learned=newest.is_learned,
         limit=sum(limit.limit for limit in limits) if is_own else newest.limit,
-        in_flight=in_flight if newest.all_in_flight is None else newest.all_in_flight,
+        in_flight=in_flight if newest.all_in_flight is None or alone else newest.all_in_flight,
         queued=sum(limit.queued for limit in limits),
         max_queue=sum(limit.max_queue for limit in limits),
         admitted=sum(limit.admitted for limit in limits),
@@ -119,6 +126,9 @@ def _together(limits: Sequence[WorkerLimit]) -> Limit:
         workers=len(limits),
         partitions=_all_partitions(limits),
         changes=tuple(_last_changes(limits)),
+        alone=len(alone),
+        store_error=alone[0].store_error if alone else None,
+        admits=alone[0].admits if alone else None,
     )
 
 
@@ -202,9 +212,12 @@ class Points:
 def _filled(worker: Worker) -> Iterator[Sample]:
     """Yield the samples, and others where a worker was too busy to tell: as it was before."""
     before: Sample | None = None
-    for sample in worker.history:
+    # Where the clock was set back, the same step comes again.
+    by_step = {sample.step: sample for sample in worker.history}
+    for sample in sorted(by_step.values()):
         if before is not None:
-            for step in range(before.step + 1, sample.step):
+            # Where the clock was set forward, there may be more than anybody could count.
+            for step in range(max(before.step + 1, sample.step - KEPT), sample.step):
                 yield before._replace(step=step, good=0, failed=0, rejected=0, durations="")
             yield before
         before = sample

@@ -8,18 +8,25 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 from weakref import WeakSet
 
 from ..core.decisions import DEFAULT
+from ..core.decisions import Reason
 from ..core.fork import reset_after_fork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Mapping
 
+    from ..core.decisions import Snapshot
     from ..core.limiter import Limiter
 
 logger = logging.getLogger("flask_concurrency_guard.rejections")
+
+client_shares: WeakKeyDictionary[Limiter, int] = WeakKeyDictionary()
+"""How many requests one client may have, of the limiters that bound it: they count who is rejected
+for that, and don't know it themselves."""
 
 
 class RejectionLog:
@@ -83,12 +90,11 @@ class RejectionLog:
             self._writing.release()
         if new:
             logger.warning(
-                "%s %s (%s); the limit%s is %d in flight.",
+                "%s %s (%s); %s.",
                 "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
                 _requests(sum(new.values())),
                 ", ".join(f"{reason} {count}" for reason, count in new.items()),
-                "" if snapshot.name == DEFAULT else f" '{snapshot.name}'",
-                snapshot.limit,
+                _reached(new, snapshot, client_shares.get(self.limiter)),
                 extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
             )
 
@@ -113,6 +119,17 @@ def _write_pending() -> None:
         if log.pending:
             with suppress(Exception):
                 log.write()
+
+
+def _reached(new: Mapping[str, int], snapshot: Snapshot, share: int | None) -> str:
+    """Return what was reached: the limit, a client's share of it, or both."""
+    name = "" if snapshot.name == DEFAULT else f" '{snapshot.name}'"
+    limit = f"the limit{name} is {snapshot.limit} in flight"
+    if share is None or Reason.CLIENT not in new:
+        return limit
+    if len(new) > 1:
+        return f"{limit}, and one client may have {share}"
+    return f"one client may have {share} at once{name and ', of the limit'}{name}"
 
 
 def _requests(count: int) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 import threading
 import time
 import traceback
 from contextlib import suppress
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
@@ -28,7 +30,16 @@ logger = logging.getLogger("flask_concurrency_guard.watchdog")
 
 LONGEST_METHOD = 20
 LONGEST_PATH = 200
-DEEPEST_STACK = 50
+OUTERMOST, INNERMOST = 8, 12
+"""How many frames of a stack to show, from its beginning and from its end."""
+
+LONGEST_LINE = 200
+"""Of source, in characters."""
+
+MACHINERY = re.compile(
+    r"flask_concurrency_guard\.|flask\.(app|views)$|werkzeug\.(middleware\.|wsgi$)"
+)
+"""The modules that stand between the guard and what the app has written itself."""
 
 LOOKS = 4
 """How often to look while a request takes as long as it may."""
@@ -109,8 +120,9 @@ class Watchdog:
         token = current_environ.set(environ)
         try:
             if frame is not None:
-                stack = "".join(traceback.format_stack(frame, DEEPEST_STACK)).rstrip()
-                logger.warning("%s has been in flight for %.3g s, and is at:\n%s", what, age, stack)
+                logger.warning(
+                    "%s has been in flight for %.3g s, and is at:\n%s", what, age, _stack(frame)
+                )
             elif is_lost and (lease := watched.lease()) is not None and lease.release():
                 logger.warning(
                     "%s has been in flight for %.3g s, and its thread has ended: its response was"
@@ -146,6 +158,39 @@ class _Watched:
         if greenlet is None or greenlet.dead:
             return None, True
         return greenlet.gr_frame, False
+
+
+def _stack(frame: FrameType) -> str:
+    """Return where a frame is, as tracebacks have it, without what is the same for all requests."""
+    frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
+    entry = next((n for n, each in enumerate(frames) if _is_guard(each)), 0)
+    inside = frames[entry:]
+    inside = list(dropwhile(_is_machinery, inside)) or inside
+    left_out = len(inside) - OUTERMOST - INNERMOST
+    if left_out <= 0:
+        return "\n".join(_lines(inside))
+    begin, end = _lines(inside[:OUTERMOST]), _lines(inside[-INNERMOST:])
+    return "\n".join([*begin, f"  ... {left_out} more ...", *end])
+
+
+def _is_guard(frame: FrameType) -> bool:
+    """Return whether it is the guard that has called the app, or asks it for the next chunk."""
+    return _module(frame).startswith("flask_concurrency_guard.wsgi.")
+
+
+def _is_machinery(frame: FrameType) -> bool:
+    return MACHINERY.match(_module(frame)) is not None
+
+
+def _module(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", ""))
+
+
+def _lines(frames: list[FrameType]) -> list[str]:
+    summary = traceback.StackSummary.extract((each, each.f_lineno) for each in frames)
+    lines = [line for entry in summary.format() for line in entry.splitlines()]
+    # The first one of each frame is its file, which is nothing without the number of the line.
+    return [line if line.startswith("  File ") else line[:LONGEST_LINE] for line in lines]
 
 
 def _current_greenlet() -> Any:

@@ -55,6 +55,10 @@ class WorkerLimit:
     peak: int
     partitions: Mapping[str, Partition]
     changes: tuple[Change, ...]
+    store_error: str | None = None
+    """Why what processes share can't be used now, if so."""
+    admits: str | None = None
+    """What this process admits until it can be, such as ``"2 at once"``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING
 
 from ..complaints import complain
 from ..core.claims import Claim
 from ..tags import PREFIX
 from ..tags import tag_key
+from .clients import ByHeader
 from .paths import raw_path
 from .paths import routed_path
 
@@ -65,6 +67,9 @@ class Priorities:
         """Put the class into the tags. Return how much patience there is with it in overload."""
         name = None if self._find is None else _try("priority", self._find, environ)
         if name not in self.ranks:
+            # Who sends a header may write anything there, and it is nothing for a log.
+            if name is not None and not isinstance(self._find, ByHeader):
+                self._complain_of(name)
             name = environ.get(VIEW_PRIORITY)
         if name not in self.ranks:
             name = self.default
@@ -75,14 +80,23 @@ class Priorities:
         """Return the rank of the class that is in the tags, or of most requests if none is."""
         return self.ranks[self.default if environ is None else environ.get(_PRIORITY, self.default)]
 
-    def named(self, name: str) -> int:
+    def named(self, name: Hashable) -> int:
         """Return the rank of a class.
 
         :raises ValueError: there is no such class.
         """
         if name not in self.ranks:
-            raise ValueError(f"There is no priority {name!r}. There are: {', '.join(self.ranks)}.")
+            raise ValueError(
+                f"There is no priority {shortened(name)}. There are: {', '.join(self.ranks)}."
+            )
         return self.ranks[name]
+
+    def _complain_of(self, name: Hashable) -> None:
+        try:
+            if name != "":  # Which says nothing, as None does.
+                self.named(name)
+        except Exception:
+            complain(logger, "'CONCURRENCY_GUARD_PRIORITY' has returned no priority; going on.")
 
 
 class Claims:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 PROBLEM = "application/problem+json"
 PAGE = "text/html; charset=utf-8"
 
-REJECT_STATUSES = (503, 429)
-
 _PROBLEM = (
     '{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail} '
     'Try again later.","reason":"{reason}","limit":"{limit}"}}\n'

@@ -23,8 +23,11 @@ from ..signals import request_released
 from ..tags import ADMITTED
 from ..tags import DECIDED_AT_KEY
 from ..tags import EXEMPT
+from ..tags import PREFIX
 from ..tags import SHADOW
 from ..tags import STATUS_KEY
+from .tags import OUTER_TAGS_KEY
+from .tags import tags_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,6 +78,7 @@ class Reporter:
         self._limiter = limiter
         self._sender = sender
         self.observers = tuple(observers)
+        self._own_tags = _OwnTags()
         self._logs: dict[str, RejectionLog] = {}
         self._decisions: dict[str, dict[Reason, str]] = {}
         self.add(limiter)
@@ -120,6 +124,7 @@ class Reporter:
         """Tell of a request that has a lease, and see to it that its end will be told."""
         if request_admitted.receivers:
             emit(request_admitted, self._sender(), environ=environ, lease=lease)
+        self._own_tags.note(environ)
         for observer in self.observers:
             _tell(observer.begin, environ, lease)
         self._limiter.on_release = self.released
@@ -164,6 +169,7 @@ class Reporter:
         environ = lease.holder
         if environ is None:
             return  # It was no request that held it.
+        self._own_tags.put_back(environ)
         rejection = lease.rejection
         if rejection is not None and rejection.queue_time:
             self.rejected(environ, rejection)  # Shadow mode can't know before the end.
@@ -197,6 +203,7 @@ class Exempt:
     def __init__(self, limiter: Limiter, observers: Sequence[Observer]) -> None:
         self._limiter = limiter
         self._observers = [observer for observer in observers if observer.sees_exempt]
+        self._own_tags = _OwnTags()
         self._abandoned: deque[Lease] = deque()
 
     def __bool__(self) -> bool:
@@ -208,12 +215,13 @@ class Exempt:
         while self._abandoned:
             self._settle()
         lease = Lease(self, environ, 0, time.monotonic())
-        lease.may_be_dropped = True
+        lease._released, lease.may_be_dropped = False, True
         lease.in_flight = self._limiter.in_flight
         return lease
 
     def admitted(self, environ: WSGIEnvironment, lease: Lease, decided: str) -> None:
         """Tell of a request that has a lease."""
+        self._own_tags.note(environ)
         for observer in self._observers:
             _tell(observer.begin, environ, lease)
 
@@ -223,6 +231,7 @@ class Exempt:
             return False
         lease._released = True
         lease.held = time.monotonic() - lease.started
+        self._own_tags.put_back(lease.holder)
         for observer in self._observers:
             _tell(observer.end, lease.holder, lease)
         return True
@@ -244,6 +253,32 @@ class Exempt:
             self.release(self._abandoned.popleft())
         except IndexError:
             pass  # Another thread was faster.
+
+
+class _OwnTags:
+    """Puts a guard's tags back when its request ends, where they were overwritten.
+
+    The app may have another guard inside it, that of an app that is mounted there, which puts its
+    own tags into the same environment.
+    """
+
+    def __init__(self) -> None:
+        self._key = f"{PREFIX}depth.{id(self)}"
+
+    def note(self, environ: WSGIEnvironment) -> None:
+        """Remember how many guards there are around this one, while its tags are in `environ`."""
+        if OUTER_TAGS_KEY in environ:
+            environ[self._key] = len(environ[OUTER_TAGS_KEY])
+
+    def put_back(self, environ: WSGIEnvironment) -> None:
+        """See to it that its tags are in `environ`."""
+        if OUTER_TAGS_KEY not in environ:
+            return  # There is no other guard, as nearly always.
+        own = environ[OUTER_TAGS_KEY][environ.get(self._key, 0) :]
+        if own:
+            for key in tags_in(environ).keys() - own[0].keys():
+                del environ[key]
+            environ.update(own[0])
 
 
 def noted(start_response: StartResponse, environ: WSGIEnvironment) -> StartResponse:

@@ -108,7 +108,7 @@ def _gunicorn(names: dict[str, Any]) -> Server | None:
     worker = names["self"]
     kind = type(worker).__module__.rpartition(".")[2].removeprefix("g")
     config = worker.cfg
-    if kind == "gthread" or kind == "thread":
+    if kind == "thread":
         return Server("gunicorn (gthread)", config.threads, "--threads")
     if kind == "sync":
         return Server("gunicorn (sync)", 1, "--threads")

@@ -13,7 +13,9 @@ from typing import Any
 
 from ..core.fork import reset_after_fork
 from ..tags import ADMITTED
+from ..tags import PREFIX
 from ..tags import REQUEST_TAGS
+from ..tags import TAGS
 from ..tags import tag_key
 
 if TYPE_CHECKING:
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 # To the microsecond; to the millisecond, finer than which the kernel doesn't tell.
 _DIGITS = {"queue_time": 6, "queue_age": 3}
+_KEYS = [tag_key(tag) for tag in TAGS]
+
+OUTER_TAGS_KEY = PREFIX + "outer_tags"
+"""Where the tags are in the WSGI environment that guards around this one have put there, and which
+were overwritten: those of the outermost first."""
 
 
 class _Identity:
@@ -76,6 +83,8 @@ class Tagger:
             identity = self._known.identity
         except AttributeError:
             identity = self._identify()
+        if "flask_concurrency_guard.request_number" in environ:
+            environ.setdefault(OUTER_TAGS_KEY, []).append(tags_in(environ))
         environ.update(identity.environ)
         if decision is not ADMITTED:
             environ["flask_concurrency_guard.decision"] = decision
@@ -117,6 +126,11 @@ class Tagger:
             return None
         current = self._get_greenlet()
         return None if current.parent is None else current
+
+
+def tags_in(environ: WSGIEnvironment) -> dict[str, Any]:
+    """Return the tags that are in `environ`, by their keys."""
+    return {key: environ[key] for key in _KEYS if key in environ}
 
 
 def header_value(value: float | str, digits: int = 0) -> str:

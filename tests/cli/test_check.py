@@ -647,6 +647,86 @@ def test_path_that_another_wrapper_may_answer() -> None:
     assert finding(app, "exemptions")[0] == "note"
 
 
+def test_status_page_where_something_else_is(tmp_path: Path) -> None:
+    page = {"status_path": "/_guard", "status_token": "correct-horse-battery"}
+    app, _ = make_app(dir=str(tmp_path), **page)
+    assert findings(app, "page") == []
+    app.add_url_rule("/_guard", "mine", lambda: "")
+    assert finding(app, "page") == (
+        "warning",
+        "'mine' isn't reached at '/_guard': the status page is there.",
+    )
+
+
+def test_settings_that_do_less_than_they_say() -> None:
+    app, guard = make_app(status_token="correct-horse-battery")
+    app.add_url_rule("/slow", "slow", guard.limit("slow", 1, max_wait=20)(lambda: ""))
+    guard.limit("tasks", 1, max_wait=600)
+    assert findings(app, "effects") == [
+        ("warning", "'CONCURRENCY_GUARD_STATUS_TOKEN' is set, and there is no status page."),
+        (
+            "warning",
+            "'max_wait' of the limit 'slow' is 20 s, and requests whose age is known are rejected"
+            " when they are older than 'CONCURRENCY_GUARD_MAX_AGE', 10 s.",
+        ),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        (
+            {"max_queue": 5, "max_wait": 0},
+            "'CONCURRENCY_GUARD_MAX_QUEUE' is 5, and nobody may wait, since"
+            " 'CONCURRENCY_GUARD_MAX_WAIT' is 0.",
+        ),
+        (
+            {"key": "remote_addr"},
+            "'CONCURRENCY_GUARD_KEY' tells clients apart, and no limit bounds what one may have.",
+        ),
+        (
+            {"partition": "header:X-Tenant"},
+            "'CONCURRENCY_GUARD_PARTITION' tells whose share a request uses, and there are none.",
+        ),
+        (
+            {"priorities": ["high", "low"]},
+            "'CONCURRENCY_GUARD_PRIORITIES' names classes, and nothing tells which requests are of"
+            " which.",
+        ),
+        (
+            {"algorithm_options": {"max_limit": 9}},
+            "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' is about a limit that is learned, and none is.",
+        ),
+        (
+            {"json_backend": None, "json_max_bytes": 5, "json_bytes": "base64"},
+            "'CONCURRENCY_GUARD_JSON_BACKEND' is None, so nothing heeds 'JSON_BYTES',"
+            " 'JSON_MAX_BYTES'.",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_wait_for_others(settings: dict[str, Any], what: str) -> None:
+    app, _ = make_app(**settings)
+    assert finding(app, "effects") == ("note", what)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"key": "remote_addr", "per_key": 2},
+        {"key": "remote_addr", "limits": {"a": {"limit": 1, "per_key": 1, "match": "/a"}}},
+        {"partition": "header:X-Tenant", "partitions": {"a": 0.5}},
+        {"priorities": ["high", "low"], "priority": "header:X-Priority"},
+        {"algorithm_options": {"max_limit": 9}, "limit": "adaptive"},
+        {"store_url": "redis://localhost", "lease_time": 20},
+        {"json_backend": None},
+    ],
+    ids=repr,
+)
+def test_settings_that_have_what_they_need(settings: dict[str, Any]) -> None:
+    assert findings(make_app(**settings)[0], "effects") == []
+
+
 def test_health_checks() -> None:
     app = Flask(__name__)
     app.config["CONCURRENCY_GUARD_EXEMPT"] = ["/healthz"]

@@ -72,6 +72,20 @@ def test_rich_writes_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in rich.splitlines()) <= 50
 
 
+@pytest.mark.parametrize("columns", [20, 30, 40, 60, 80])
+def test_no_terminal_is_too_narrow_for_a_table(
+    columns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"FORCE_COLOR": "1", "TERM": "xterm", "COLUMNS": str(columns)}.items():
+        monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    rows = [("A_SETTING", "environment", "12 (default: as many as the limit)"), ("B", "code", "x")]
+    make_screen(stream).table(rows, ("setting", "from", "value"))
+    shown = stream.getvalue()
+    assert words(shown) == words(" ".join(("setting from value", *map(" ".join, rows))))
+    assert max(len(re.sub(r"\x1b\[[0-9;]*m", "", line)) for line in shown.splitlines()) <= columns
+
+
 def test_no_color_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("NO_COLOR", "1")

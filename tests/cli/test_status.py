@@ -24,7 +24,6 @@ from support import hold
 from support import make_app
 
 from flask_concurrency_guard.cli.status import status
-from flask_concurrency_guard.cli.status_text import COLUMNS
 from flask_concurrency_guard.cli.status_text import duration
 from flask_concurrency_guard.cli.status_text import render
 from flask_concurrency_guard.core.decisions import Partition
@@ -106,7 +105,8 @@ def test_it_shows_all_workers() -> None:
     )
 
 
-def test_it_is_never_wider_than_80_columns() -> None:
+@pytest.mark.parametrize("columns", [60, 79, 80, 100, 120])
+def test_it_is_never_wider_than_the_terminal(columns: int) -> None:
     change = Change(NOW, 1000, 1001, "there is room, and nobody waits: " + "x" * 99)
     wide = worker(
         4_194_304,
@@ -115,14 +115,52 @@ def test_it_is_never_wider_than_80_columns() -> None:
         is_draining=True,
         written=NOW - 9,
         limits=(
-            limit("n" * 50, mode="shadow", scope="cluster", is_learned=True, changes=(change,)),
+            limit(
+                "n" * 50,
+                mode="shadow",
+                scope="cluster",
+                is_learned=True,
+                changes=(change,),
+                store_error="Error 111 connecting " * 9,
+                admits="everything",
+            ),
             limit("y", limit=1000, in_flight=1000, rejected={"queue_full": 10**9, "limit": 10**9}),
         ),
         serving=(Serving("GET /" + "x" * 300, 98765.4, 4_194_304, ("n" * 50,)),) * 50,
     )
     died = worker(7, is_alive=False, serving=wide.serving)
-    for line in text(wide, died).splitlines():
-        assert len(line) <= COLUMNS, line
+    for line in text(wide, died, columns=columns).splitlines():
+        assert len(line) <= columns, line
+
+
+def test_on_a_narrow_terminal_only_what_is_asked_for_is_cut() -> None:
+    serving = (Serving("GET /reports/march-and-april", 6.25, 4250, ("reports",)),)
+    limits = (limit(), limit("customers-of-all-of-europe"))
+    clock = time.strftime("%H:%M:%S", time.localtime(NOW))
+    assert text(worker(limits=limits, serving=serving), columns=60) == (
+        f"1 worker{clock:>52}\n"
+        "\n"
+        "LIMIT                      IN FLIGHT       QUEUED REJECTED\n"
+        "default                    ███████████ 8/8    2/8    1,234\n"
+        "  rejected: queue_full 1,200, queue_timeout 34\n"
+        "customers-of-all-of-europe ███████████ 8/8    2/8    1,234\n"
+        "  rejected: queue_full 1,200, queue_timeout 34\n"
+        "\n"
+        "last 10 s: 9.9/s good, 0.1/s failed, 2.0/s rejected,\n"
+        "  p50 37.6 ms, p99 422 ms\n"
+        "\n"
+        " WORKER  SERVER          IN FLIGHT QUEUED  GOOD/S       P99\n"
+        "   4242  gunicorn, 16            8      2     9.9    422 ms\n"
+        "\n"
+        "       FOR   WORKER  THREAD  REQUEST\n"
+        "     6.2 s     4242    4250  GET /reports/march... (reports)"
+    )
+
+
+def test_on_a_wide_terminal_there_is_more_of_a_path() -> None:
+    serving = (Serving("GET /" + "x" * 70, 1.0, 1, ("reports",)),)
+    assert f"GET /{'x' * 70} (reports)" in text(worker(serving=serving), columns=120)
+    assert f"GET /{'x' * 28}... (reports)" in text(worker(serving=serving), columns=80)
 
 
 def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:
@@ -150,6 +188,14 @@ def test_who_uses_how_much_of_its_share_is_told() -> None:
     assert "\n  in flight of guaranteed: live 7/6, batch 0/2\n" in text(worker(limits=(shared,)))
 
 
+def test_a_store_that_is_down_is_told() -> None:
+    lost = limit(scope="cluster", store_error="Error 111", admits="2 at once")
+    shown = text(worker(1, limits=(lost,)), worker(2, limits=(limit(scope="cluster"),)))
+    told = "\n  store down in 1 of 2 workers, each admits 2 at once: Error 111\n"
+    assert told in shown
+    assert "store down" not in text(worker(1))
+
+
 def test_full_is_only_what_is_full() -> None:
     shown = text(worker(limits=(limit(limit=100, in_flight=99),)), can_draw=False)
     assert "###################. 99/100" in shown
@@ -168,6 +214,10 @@ def test_full_is_only_what_is_full() -> None:
         (99.96, "1 min 40 s"),
         (3599.0, "59 min 59 s"),
         (7265.0, "2 h 01 min"),
+        (90061.0, "1 d 01 h"),
+        (1.8e9, "over 999 d"),
+        (float("inf"), "over 999 d"),
+        (-1.8e9, "0 ms"),
     ],
 )
 def test_durations(seconds: float | None, shown: str) -> None:
@@ -275,6 +325,9 @@ with app.app_context():
 """
 
 
+TERMINAL = {"TERM": "xterm-256color", "NO_COLOR": "", "PYTHONIOENCODING": "utf-8"}
+
+
 class Terminal:
     """A terminal of 80 columns, and the command in it."""
 
@@ -284,7 +337,7 @@ class Terminal:
         self.process = subprocess.Popen(
             [sys.executable, "-c", WATCH, str(folder), how, *options],
             stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "NO_COLOR": "", **variables},
+            env={**os.environ, **TERMINAL, **variables},
         )  # fmt: skip
         os.close(slave)
         self.shown = ""
@@ -319,6 +372,7 @@ def test_at_a_terminal_it_goes_on_until_ctrl_c(app: Flask, terminal: Terminal) -
     with hold(app, "/slow"):
         published(app)
         wait_until(lambda: "GET /slow" in terminal.look())
+    assert "░░░" in terminal.look()
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.process.wait(10) == 0
     shown = terminal.look()

@@ -62,6 +62,7 @@ class Model(RuleBasedStateMachine):
             assert self.admission.in_flight > before
         else:
             self.waiting.append(outcome)
+            self.admission._queue(outcome, WELCOME)
         self.look()
         assert self.admission.in_flight <= max(before, self.admission.limit)
 

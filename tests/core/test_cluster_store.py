@@ -24,6 +24,8 @@ import redis
 from core_support import Clock
 from core_support import Process
 from core_support import Waiter
+from core_support import lease_of
+from core_support import records_of
 from core_support import wait_until
 from valkey_server import PATIENT
 from valkey_server import Valkey
@@ -35,6 +37,7 @@ from flask_concurrency_guard.core.cluster.borrower import read_mode
 from flask_concurrency_guard.core.cluster.connect import Connector
 from flask_concurrency_guard.core.cluster.keeper import warn_where_threads_stand_still
 from flask_concurrency_guard.core.cluster.ledger import Grant
+from flask_concurrency_guard.core.cluster.member import ClusterSnapshot
 from flask_concurrency_guard.core.cluster.store import CLOCK
 from flask_concurrency_guard.core.cluster.store import ClusterStore
 from flask_concurrency_guard.core.decisions import Mode
@@ -146,7 +149,7 @@ def has_beaten(store: ClusterStore) -> bool:
 def told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [
         (record.levelno, record.getMessage())
-        for record in caplog.records
+        for record in records_of(caplog)
         if record.levelno >= logging.WARNING
     ]
 
@@ -447,7 +450,7 @@ def test_nobody_is_told_that_places_are_short_by_itself(valkey: Valkey, limit: L
     holder, process = (limit.process(1, kind=Alone) for _ in range(2))
     assert holder.acquire()
     ledgers = [each.store.ledger for each in (holder, process)]
-    listeners = [ledger.listen(hears_itself=False) for ledger in ledgers]
+    listeners = [ledger.listen() for ledger in ledgers]
     with valkey.client() as client:
         short = f"{ledgers[0]._channels}short"
         wait_until(lambda: client.pubsub_numsub(short)[0][1] == 2)
@@ -910,6 +913,30 @@ def test_a_server_that_stands_still_is_not_waited_for(
     wait_until(lambda: process.store.snapshot("default").error is None)
     wait_until(lambda: own_limit.records() == {process.store.member: (4, 4)})
     assert [level for level, _ in told(caplog)] == [logging.ERROR, logging.WARNING]
+
+
+def test_who_looks_at_all_members_holds_up_no_request(own: Valkey, own_limit: Limit) -> None:
+    limiter = SharedLimiter(own_limit.store(4, timeout=1.0))
+    held = limiter.acquire()
+    assert isinstance(held, Lease)
+    asking = threading.Event()
+    store = own_limit.stores[0]
+    look = store.snapshot
+
+    def ask(name: str) -> ClusterSnapshot:
+        asking.set()
+        return look(name)
+
+    store.snapshot = ask  # type: ignore[method-assign]
+    with own.client() as client:
+        client.client_pause(1500)
+    looking = threading.Thread(target=limiter.snapshot_of_all)
+    looking.start()
+    assert asking.wait(10)
+    held.release()
+    with lease_of(limiter):
+        assert looking.is_alive()
+    looking.join()
 
 
 def test_the_keeper_tells_of_an_outage_soon_and_looks_soon_whether_it_is_over(

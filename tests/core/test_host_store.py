@@ -13,6 +13,7 @@ from pathlib import Path
 import core_support
 import pytest
 from core_support import Clock
+from core_support import records_of
 
 from flask_concurrency_guard.core.host import board as boards
 from flask_concurrency_guard.core.host import store as stores
@@ -150,14 +151,14 @@ def test_a_dead_process_leaves_nothing_behind(path: Path, caplog: pytest.LogCapt
         dead.release()
     assert dead.store.scoreboard is not None
     now = dead.store._clock()
-    dead.store.scoreboard.begin(b"GET /report", now - 34.4, 7)
-    dead.store.scoreboard.begin(b"POST /caf\xc3\xa9\n", now - 1.75, 8)
+    dead.store.scoreboard.begin(b"GET /report", now - 134.0, 7)
+    dead.store.scoreboard.begin(b"POST /caf\xc3\xa9\n", now - 101.0, 8)
     dead.die()
     assert other.acquire_all() == 10
-    told = [record.getMessage() for record in caplog.records]
+    told = [record.getMessage() for record in records_of(caplog)]
     assert told == [
-        f"Worker {os.getpid()} died with 7 requests in flight: GET /report 34 s,"
-        " POST /café? 1.8 s, and more."
+        f"Worker {os.getpid()} died with 7 requests in flight: GET /report 134 s,"
+        " POST /café? 101 s, and more."
     ]
 
 
@@ -169,7 +170,7 @@ def test_a_process_that_ends_idle_is_not_told_of(
     ended.release()
     ended.die()
     assert other.acquire_all() == 2
-    assert not caplog.records
+    assert not records_of(caplog)
 
 
 def test_a_slot_is_used_again(path: Path) -> None:
@@ -185,7 +186,7 @@ def test_more_processes_than_slots(path: Path, caplog: pytest.LogCaptureFixture)
     try:
         processes = [Process(path, 512) for _ in range(boards.SLOTS + 1)]
         assert all(process.acquire() for process in processes)
-        (record,) = caplog.records
+        (record,) = records_of(caplog)
         assert record.getMessage() == (
             f"'{path}' has no room for more than 256 processes."
             f" Until it can be used, this process admits {processes[-1].store.places} at once."
@@ -273,7 +274,7 @@ def test_a_file_that_was_removed_is_made_again(
     assert new.acquire()
     clock.now += 2
     assert process.acquire_all() + new.acquire_all() == 3
-    told = [record.getMessage() for record in caplog.records]
+    told = [record.getMessage() for record in records_of(caplog)]
     assert told == [f"'{path}' was removed or overwritten. Going on with a new one."]
 
 
@@ -297,8 +298,8 @@ def test_what_is_done_while_the_file_cannot_be_used(
     for _ in range(100):
         process.acquire()
     assert process.in_flight == places
-    assert [record.levelno for record in caplog.records] == [logging.ERROR]
-    assert caplog.records[0].getMessage() == (
+    assert [record.levelno for record in records_of(caplog)] == [logging.ERROR]
+    assert records_of(caplog)[0].getMessage() == (
         f"'{path}' can't be opened (Is a directory). Until it can be used, this process admits"
         f" {said}."
     )
@@ -308,7 +309,7 @@ def test_what_is_done_while_the_file_cannot_be_used(
     assert process.acquire() is (places < 8)
     other = Process(path, 8, clock=clock)
     assert other.acquire_all() == max(0, 8 - process.in_flight)
-    assert caplog.records[1].getMessage() == f"'{path}' can be used again."
+    assert records_of(caplog)[1].getMessage() == f"'{path}' can be used again."
 
 
 def make_link(path: Path) -> None:

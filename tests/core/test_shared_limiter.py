@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -61,6 +62,25 @@ def lease_soon(limiter: SharedLimiter) -> Lease:
 
     wait_until(take)
     return taken[0]
+
+
+def test_a_log_filter_may_ask_for_the_numbers(tmp_path: Path) -> None:
+    limiter = SharedLimiter(HostStore(tmp_path, 8))  # A folder is there, where the file should be.
+    said: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        said.append(f"{limiter.snapshot().in_flight}: {record.getMessage()}")
+        return False
+
+    logger = logging.getLogger("flask_concurrency_guard.core.host.store")
+    logger.addFilter(keep)
+    try:
+        waiter = Waiter(limiter)
+        assert isinstance(waiter.result(), Lease)
+    finally:
+        logger.removeFilter(keep)
+    (line,) = said
+    assert line.startswith(f"1: '{tmp_path}' can't be opened")
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,10 @@ from support import call
 from support import hello
 from support import hold
 from support import make_app
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import create_environ
 
+from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import TagFilter
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe import access_log
@@ -116,6 +118,26 @@ def test_an_admitted_request_has_a_line_with_what_is_known(form: str, lines: Lin
         expected["queue_time"] = "0.000000"
     assert fields == expected
     assert "secret" not in lines.lines[0]
+
+
+def test_a_mounted_app_and_the_one_around_it_log_their_own(lines: Lines) -> None:
+    mounted, _ = make_app(access_log="logfmt", limit=3)
+    app = Flask(__name__)
+    app.config.update(
+        CONCURRENCY_GUARD_ACCESS_LOG="logfmt",
+        CONCURRENCY_GUARD_LIMIT=7,
+        CONCURRENCY_GUARD_EXEMPT="/in/always",
+        CONCURRENCY_GUARD_HEADERS=False,
+    )
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/in": mounted})  # type: ignore[method-assign]
+    ConcurrencyGuard(app)
+    for path in ("/in/x", "/in/always"):
+        call(app, path).read()
+    told = [(lines.fields(n)["outcome"], lines.fields(n)["limit"]) for n in range(4)]
+    assert told == [("admitted", "3"), ("admitted", "7"), ("admitted", "3"), ("exempt", "7")]
+    # It came to the outer one before.
+    inner, outer = (datetime.fromisoformat(lines.fields(n)["time"]) for n in (0, 1))
+    assert outer < inner
 
 
 def test_a_line_looks_as_documented(lines: Lines) -> None:

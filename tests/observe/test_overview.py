@@ -11,6 +11,7 @@ from flask_concurrency_guard.observe.history import Sample
 from flask_concurrency_guard.observe.history import bucket
 from flask_concurrency_guard.observe.history import write_durations
 from flask_concurrency_guard.observe.overview import Points
+from flask_concurrency_guard.observe.overview import _filled
 from flask_concurrency_guard.observe.overview import all_limits
 from flask_concurrency_guard.observe.overview import recent_rates
 from flask_concurrency_guard.observe.workers import Change
@@ -95,6 +96,16 @@ def test_of_a_cluster_the_host_knows_its_part() -> None:
     assert (own.limit, own.in_flight) == (100, 4)
 
 
+def test_who_is_without_the_store_is_counted() -> None:
+    shared = limit(scope="host", limit=8, in_flight=3, all_in_flight=5)
+    lost = limit(scope="host", limit=8, in_flight=3, store_error="gone", admits="2 at once")
+    (own,) = all_limits([worker(limits=(shared,)), worker(limits=(lost,)), worker(limits=(lost,))])
+    assert (own.alone, own.workers, own.store_error, own.admits) == (2, 3, "gone", "2 at once")
+    assert own.in_flight == 9  # One of them can't know of the others.
+    (own,) = all_limits([worker(limits=(shared,))])
+    assert (own.alone, own.store_error, own.admits, own.in_flight) == (0, None, None, 5)
+
+
 def test_the_dead_have_no_limits() -> None:
     assert all_limits([worker(is_alive=False)]) == []
 
@@ -133,6 +144,20 @@ def test_who_was_too_busy_to_tell_is_as_before() -> None:
     assert [(point.limit, point.in_flight) for point in found] == [(8, 3)] * 3
     assert [point.rates.good for point in found] == [5, 0, 5]
     assert found[1].rates.p99 is None
+
+
+def test_where_the_clock_was_set_forward_nobody_counts_the_years() -> None:
+    gone_by = worker(sample(LAST - 100_000), sample(LAST))
+    assert len(list(_filled(gone_by))) <= KEPT + 2
+    found = Points().of([gone_by], NOW)
+    assert len(found) == KEPT
+    assert (found[-1].limit, found[-1].rates.good) == (8, 5)
+
+
+def test_where_the_clock_was_set_back_a_worker_counts_once() -> None:
+    told = [sample(LAST - 1), sample(LAST), sample(LAST - 1, good=4), sample(LAST)]
+    found = Points().of([worker(*told)], NOW)
+    assert [(point.limit, point.rates.good) for point in found] == [(8, 2), (8, 5)]
 
 
 def test_where_there_was_nobody_is_a_gap() -> None:

@@ -5,8 +5,10 @@ import sys
 
 import pytest
 
+from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe.rejections import RejectionLog
+from flask_concurrency_guard.observe.rejections import client_shares
 
 
 class Clock:
@@ -102,3 +104,45 @@ def test_who_finds_another_one_writing_leaves_it_at_that(caplog: pytest.LogCaptu
         logged.reject()
     assert caplog.messages == []
     assert logged.log.pending
+
+
+class LoggedClients(Logged):
+    """The same, where the limiter is shared out to clients."""
+
+    def reject_client(self) -> None:
+        client_shares[self.limiter] = 2
+        self.limiter.reject(Reason.CLIENT)
+        self.log.write()
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("default", "one client may have 2 at once."),
+        ("api", "one client may have 2 at once, of the limit 'api'."),
+    ],
+)
+def test_where_a_client_has_its_share_that_is_the_number(
+    name: str, told: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    LoggedClients(name=name).reject_client()
+    assert caplog.messages == [f"Rejected 1 request (client 1); {told}"]
+
+
+def test_where_both_were_reached_both_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    logged = LoggedClients()
+    logged.kept.append(logged.limiter.acquire())
+    logged.reject_client()
+    assert caplog.messages == [
+        "Rejected 2 requests (limit 1, client 1); the limit is 1 in flight, and one client may have"
+        " 2."
+    ]
+
+
+def test_where_no_client_was_rejected_nothing_is_said_of_them(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = LoggedClients()
+    client_shares[logged.limiter] = 2
+    logged.reject()
+    assert caplog.messages == ["Rejected 1 request (limit 1); the limit is 1 in flight."]

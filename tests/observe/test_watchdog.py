@@ -3,8 +3,11 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import re
 import threading
+from collections.abc import Callable
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -16,10 +19,14 @@ from support import call
 from support import hello
 from support import hold
 from support import make_app
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe.logs import TagFilter
+from flask_concurrency_guard.observe.watchdog import INNERMOST
+from flask_concurrency_guard.observe.watchdog import LONGEST_LINE
 from flask_concurrency_guard.observe.watchdog import LONGEST_PAUSE
+from flask_concurrency_guard.observe.watchdog import OUTERMOST
 from flask_concurrency_guard.observe.watchdog import Watchdog
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
@@ -74,13 +81,94 @@ def test_a_slow_request_is_logged_with_its_stack_at_doubling_ages(
     assert first.thread_id == thread.native_id  # type: ignore[attr-defined]
     lines = first.getMessage().splitlines()
     assert lines[0] == "GET /re\\nport has been in flight for 2 s, and is at:"
-    assert any("in wait_for_the_gate" in line for line in lines)
     blocked.gate.set()
     thread.join(10)
     clock.now += 1000
     watchdog.look()
     assert len(caplog.records) == len(ages)
     assert watchdog._watched == {}
+
+
+Stack = Callable[[Any, Watchdog, Clock], list[str]]
+
+
+@pytest.fixture
+def stack_of(blocked: Blocked, caplog: pytest.LogCaptureFixture) -> Stack:
+    """Return what calls something in a thread of its own, and returns where that is told to be."""
+
+    def look(run: Any, watchdog: Watchdog, clock: Clock) -> list[str]:
+        thread = threading.Thread(target=run)
+        thread.start()
+        assert blocked.inside.acquire(timeout=10)
+        clock.now += 2
+        watchdog.look()
+        blocked.gate.set()
+        thread.join(10)
+        return caplog.messages[0].splitlines()[1:]
+
+    return look
+
+
+def test_a_stack_begins_with_the_apps_own(blocked: Blocked, stack_of: Stack) -> None:
+    app = Flask("shop")
+    app.add_url_rule("/", view_func=lambda: blocked.inside.release() or blocked.gate.wait(10) or "")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app)  # type: ignore[method-assign]
+    guard, watchdog, clock = make(2.0, app)
+    stack = stack_of(lambda: call(guard).read(), watchdog, clock)
+    assert re.fullmatch(rf'  File "{re.escape(__file__)}", line \d+, in <lambda>', stack[0])
+    assert stack[1].startswith("    app.add_url_rule(")
+    assert re.fullmatch(r'  File ".*threading\.py", line \d+, in wait', stack[2])
+
+
+def test_a_long_stack_has_its_middle_left_out(blocked: Blocked, stack_of: Stack) -> None:
+    def left(depth: int) -> None:
+        blocked.wait_for_the_gate() if depth == 0 else right(depth - 1)
+
+    def right(depth: int) -> None:
+        left(depth)
+
+    def deep(environ: Any, start_response: Any) -> Any:
+        blocked.inside.release()
+        left(100)
+        return hello(environ, start_response)
+
+    guard, watchdog, clock = make(2.0, deep)
+    stack = stack_of(lambda: call(guard).read(), watchdog, clock)
+    assert stack[0].endswith("in deep")
+    assert any(line.endswith("in wait_for_the_gate") for line in stack)
+    (left_out,) = [line for line in stack if line.startswith("  ...")]
+    assert re.fullmatch(r"  \.\.\. 18\d more \.\.\.", left_out)
+    assert len(stack) == 2 * (OUTERMOST + INNERMOST) + 1
+
+
+def test_a_stack_outside_of_the_app_is_whole(blocked: Blocked, stack_of: Stack) -> None:
+    guard, watchdog, clock = make(2.0)
+
+    def send_slowly() -> None:
+        called = call(guard)
+        blocked.inside.release()
+        blocked.wait_for_the_gate()
+        called.read()
+
+    stack = stack_of(send_slowly, watchdog, clock)
+    assert stack[0].endswith("in _bootstrap")
+    assert any(line.endswith("in send_slowly") for line in stack)
+
+
+def test_a_long_line_is_cut_but_not_the_name_of_a_file(
+    tmp_path: Path, blocked: Blocked, stack_of: Stack
+) -> None:
+    folder = tmp_path / ("f" * 200)
+    folder.mkdir()
+    file = folder / "long.py"
+    file.write_text(f"def app(environ, start_response):\n    run(); {'x' * 300!r}\n    return []\n")
+    names = {"run": lambda: blocked.inside.release() or blocked.gate.wait(10)}
+    exec(compile(file.read_text(), str(file), "exec"), names)
+    guard, watchdog, clock = make(2.0, names["app"])
+    stack = stack_of(lambda: list(call(guard).body), watchdog, clock)
+    assert stack[0] == f'  File "{file}", line 2, in app'
+    assert stack[1].startswith("    run(); 'xxx")
+    assert len(stack[1]) == LONGEST_LINE
 
 
 def test_a_method_is_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 from typing import Any
 from urllib.request import urlopen
@@ -101,6 +103,22 @@ def test_who_uses_how_much_of_its_share_is_shown(visit: Any, shop: Any) -> None:
     expect(shares).to_have_text("In flight, of what is guaranteed: live 0 of 1, batch 0 of 1")
     with waiting(shop, "/wait/live1", "/wait/live2"):
         expect(shares).to_have_text("In flight, of what is guaranteed: live 2 of 1, batch 0 of 1")
+    assert visit.wrong == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
+@pytest.mark.parametrize(
+    "config",
+    [{"CONCURRENCY_GUARD_SCOPE": "host", "CONCURRENCY_GUARD_ON_STORE_ERROR": "open"}],
+)
+def test_a_store_that_is_down_is_shown(visit: Any, shop: Any, tmp_path: Path) -> None:
+    (tmp_path / "shop.host").unlink()
+    (tmp_path / "shop.host").mkdir()
+    page = open_page(visit, shop)
+    expect(page.locator(".limits .alarm")).to_have_text(
+        "The store is down in 1 of 1 worker, and each admits everything: the file that processes"
+        " share can't be used, and the log says why"
+    )
     assert visit.wrong == []
 
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import pytest
 
+from flask_concurrency_guard import complaints
 from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.wsgi.claims import VIEW_COSTS
 from flask_concurrency_guard.wsgi.claims import VIEW_PRIORITY
@@ -46,6 +48,49 @@ def test_other_names() -> None:
     with pytest.raises(ValueError, match="priority") as error:
         priorities.named("default")
     assert str(error.value) == "There is no priority 'default'. There are: a, b, c, d."
+
+
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        ("urgent", "There is no priority 'urgent'. There are: critical, default, sheddable."),
+        (0, "There is no priority 0. There are: critical, default, sheddable."),
+        (
+            "x" * 99,
+            "There is no priority 'xxxxxxxxxxxx...xxxxxxxxxxxxx'. There are: critical, default,"
+            " sheddable.",
+        ),
+    ],
+    ids=["name", "number", "long"],
+)
+def test_a_function_that_finds_no_class_is_complained_of(
+    found: object, error: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(complaints, "_next", {})
+    priorities = Priorities(NAMES, lambda environ: found)  # type: ignore[arg-type,return-value]
+    environ = {VIEW_PRIORITY: "sheddable"}
+    for _ in range(3):
+        assert priorities(environ) == 0.5
+    assert caplog.messages == ["'CONCURRENCY_GUARD_PRIORITY' has returned no priority; going on."]
+    exc_info = caplog.records[0].exc_info
+    assert exc_info is not None
+    assert str(exc_info[1]) == error
+
+
+@pytest.mark.parametrize(
+    ("find", "environ"),
+    [
+        (lambda environ: None, {}),
+        (lambda environ: "", {}),
+        (ByHeader("X-Priority"), {"HTTP_X_PRIORITY": "urgent"}),
+    ],
+    ids=["nothing", "empty", "header"],
+)
+def test_what_says_nothing_or_comes_from_anybody_is_not_complained_of(
+    find: Any, environ: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert Priorities(NAMES, find)(environ) == 1.0
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize("found", [1 / 3, None, [], {}], ids=repr)

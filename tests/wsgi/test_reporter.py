@@ -11,6 +11,8 @@ from werkzeug.test import create_environ
 from werkzeug.test import run_wsgi_app
 
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.tags import tag_key
+from flask_concurrency_guard.wsgi.arrivals import Arrivals
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
 if TYPE_CHECKING:
@@ -110,3 +112,24 @@ def test_an_observer_that_raises_harms_nobody(path: str, caplog: pytest.LogCaptu
     # Not twice a second.
     assert caplog.messages == ["What observes requests has failed; going on."]
     assert limiter.in_flight == 0
+
+
+class Tags(Notes):
+    def _note(self, what: str, environ: dict[str, Any]) -> None:
+        tags = [str(environ.get(tag_key(tag), "-")) for tag in ("decision", "limit", "queue_age")]
+        self.told.append(" ".join([what, *tags]))
+
+
+def test_each_of_the_guards_in_one_another_tells_its_own_tags() -> None:
+    outer_notes, middle_notes, inner_notes = (Tags(sees_exempt=True) for _ in range(3))
+    aged = Arrivals(trust_request_start=True, clock=lambda: 1_800_000_000.5)
+    inner = GuardMiddleware(hello, Limiter(1), observers=[inner_notes])
+    middle = GuardMiddleware(inner, Limiter(2), observers=[middle_notes], arrivals=aged)
+    outer = GuardMiddleware(middle, Limiter(3), observers=[outer_notes])
+    outer.match = lambda environ: None
+    environ = create_environ(headers={"X-Request-Start": "t=1800000000.000"})
+    body, _, _ = run_wsgi_app(outer, environ)
+    assert list(body) == [b"hello"]
+    assert outer_notes.told == ["begin exempt 3 -", "end exempt 3 -"]
+    assert middle_notes.told == ["begin admitted 2 0.5", "end admitted 2 0.5"]
+    assert inner_notes.told[-1].startswith("end admitted 1 ")

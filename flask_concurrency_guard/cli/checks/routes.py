@@ -11,6 +11,8 @@ from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.routing import RequestRedirect
 from werkzeug.test import create_environ
 
+from ...web.overlaps import TO_DO
+from ...web.overlaps import find_overlaps
 from .finding import Finding
 from .finding import Subject
 from .finding import note
@@ -76,6 +78,12 @@ def check_health(subject: Subject) -> Iterator[Finding]:
                 f"Add it to 'CONCURRENCY_GUARD_EXEMPT', or put '@guard.exempt' on"
                 f" '{rule.endpoint}'.",
             )
+
+
+def check_page(subject: Subject) -> Iterator[Finding]:
+    """Is the status page where nothing else is?"""
+    for what in find_overlaps(subject.app):
+        yield warning(what, TO_DO)
 
 
 def _unused(subject: Subject, paths: tuple[str, ...], what: str) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from .capacity import check_scope
 from .capacity import check_threads
 from .capacity import check_wait
 from .documents import check_json
+from .effects import check_effects
 from .exposure import check_headers
 from .finding import Check
 from .finding import Finding
@@ -19,6 +20,7 @@ from .order import check_request_start
 from .routes import check_exemptions
 from .routes import check_health
 from .routes import check_limits
+from .routes import check_page
 from .setup import check_config
 from .setup import check_environment
 from .setup import check_mode
@@ -31,6 +33,7 @@ CHECKS: dict[str, Check] = {
     "mode": check_mode,
     "config": check_config,
     "environment": check_environment,
+    "effects": check_effects,
     "threads": check_threads,
     "scope": check_scope,
     "wait": check_wait,
@@ -43,6 +46,7 @@ CHECKS: dict[str, Check] = {
     "limits": check_limits,
     "exemptions": check_exemptions,
     "health": check_health,
+    "page": check_page,
     "headers": check_headers,
     "json": check_json,
 }

@@ -71,7 +71,7 @@ def rejection_reason(content_type: str, body: bytes) -> str | None:
         return None
     try:
         problem = standard_json.loads(body)
-    except (ValueError, RecursionError):
+    except ValueError:
         return None
     reason = problem.get("reason") if isinstance(problem, dict) else None
     return reason[:LONGEST_REASON] if isinstance(reason, str) else None

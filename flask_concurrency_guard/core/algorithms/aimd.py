@@ -12,11 +12,11 @@ Source: ``AIMDLimit`` of Netflix/concurrency-limits, commit 78a74b9.
 
 from __future__ import annotations
 
+from ..durations import duration
 from .checks import check_backoff
 from .checks import check_limits
 from .checks import check_seconds
 from .measures import circumstances
-from .measures import duration
 
 
 class AIMD:
@@ -93,6 +93,6 @@ class AIMD:
         if self._rtt < 0 and not self._dropped:
             return "no request has ended yet"
         return (
-            f"round trip {duration(max(0.0, self._rtt) * 1e9)} against a timeout of"
-            f" {duration(self._timeout * 1e9)}, {circumstances(self._in_flight, self._dropped)}"
+            f"round trip {duration(max(0.0, self._rtt))} against a timeout of"
+            f" {duration(self._timeout)}, {circumstances(self._in_flight, self._dropped)}"
         )

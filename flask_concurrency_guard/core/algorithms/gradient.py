@@ -20,6 +20,7 @@ from __future__ import annotations
 import random
 from math import inf
 
+from ..durations import duration
 from .checks import check_backoff
 from .checks import check_integer
 from .checks import check_limits
@@ -29,7 +30,6 @@ from .checks import check_tolerance
 from .measures import LONGEST
 from .measures import SHORTEST
 from .measures import circumstances
-from .measures import duration
 from .measures import gradient
 from .measures import root
 from .randomness import Randomness
@@ -155,8 +155,8 @@ class Gradient:
         """Why the limit is what it is now, in figures."""
         if not self._rtt:
             return "no request has ended yet"
-        best = duration(self._best) + " at best" if self._best else "none yet: beginning anew"
+        best = duration(self._best / 1e9) + " at best" if self._best else "none yet: beginning anew"
         return (
-            f"round trip {duration(self._rtt)} against {best},"
+            f"round trip {duration(self._rtt / 1e9)} against {best},"
             f" {circumstances(self._in_flight, self._dropped)}"
         )

@@ -17,6 +17,7 @@ formula without the tolerance; this is that of its code.
 
 from __future__ import annotations
 
+from ..durations import duration
 from .checks import check_integer
 from .checks import check_limits
 from .checks import check_smoothing
@@ -25,7 +26,6 @@ from .measures import LONGEST
 from .measures import SHORTEST
 from .measures import MovingAverage
 from .measures import circumstances
-from .measures import duration
 from .measures import gradient
 
 STALE = 2
@@ -129,6 +129,6 @@ class Gradient2:
         if not self._rtt:
             return "no request has ended yet"
         return (
-            f"round trip {duration(self._rtt)} against {duration(self._long)} in the mean,"
-            f" {circumstances(self._in_flight, self._dropped)}"
+            f"round trip {duration(self._rtt / 1e9)} against {duration(self._long / 1e9)}"
+            f" in the mean, {circumstances(self._in_flight, self._dropped)}"
         )

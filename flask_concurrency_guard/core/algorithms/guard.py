@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from math import inf
 
+from ..durations import duration
 from .checks import check_limits
 from .contest import Contest
 from .contest import Noise
@@ -310,7 +311,7 @@ class Guard:
         self._is_full, self._contest = False, None
         level = self._trials.estimate(self._level, throughput * self._calm_rtt)
         if level is not None:
-            self.reason = f"{throughput:.0f}/s, of {self._calm_rtt * 1000:.0f} ms in a calm time"
+            self.reason = f"{throughput:.0f}/s, of {duration(self._calm_rtt)} in a calm time"
             self._level = level
             self._room = Room(level)
         self._measure(self._level, now)

@@ -73,14 +73,6 @@ class MovingAverage:
         return mean
 
 
-def duration(nanoseconds: float) -> str:
-    """Return it in words, as exact as anyone needs it."""
-    milliseconds = nanoseconds / 1e6
-    if milliseconds >= 1000:
-        return f"{milliseconds / 1000:.3g} s"
-    return f"{milliseconds:.0f} ms" if milliseconds >= 10 else f"{milliseconds:.2g} ms"
-
-
 def circumstances(in_flight: int, dropped: bool) -> str:
     """Return in words what a sample says besides its round trip."""
     return f"{in_flight} in flight, dropped" if dropped else f"{in_flight} in flight"

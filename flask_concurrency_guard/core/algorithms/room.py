@@ -5,6 +5,8 @@ from __future__ import annotations
 from math import log
 from math import sqrt
 
+from ..durations import duration
+
 ENOUGH = 30
 """How many samples of each kind are needed."""
 
@@ -98,8 +100,8 @@ class Room:
         gain = log(near.throughput() / below.throughput())
         chance = sqrt(near.variance() + below.variance())
         self.reason = (
-            f"{near.mean_rtt * 1000:.0f} ms with {near.mean_in_flight:.0f} in flight against"
-            f" {below.mean_rtt * 1000:.0f} ms with {below.mean_in_flight:.0f}"
+            f"{duration(near.mean_rtt)} with {near.mean_in_flight:.0f} in flight against"
+            f" {duration(below.mean_rtt)} with {below.mean_in_flight:.0f}"
         )
         if gain - SURE_TO_RAISE * chance > WORTH * width:
             return 1

@@ -24,6 +24,7 @@ from collections.abc import Callable
 from math import ceil
 from math import inf
 
+from ..durations import duration
 from .checks import check_functions
 from .checks import check_limits
 from .checks import check_probing
@@ -31,7 +32,6 @@ from .checks import check_smoothing
 from .measures import LONGEST
 from .measures import SHORTEST
 from .measures import circumstances
-from .measures import duration
 from .measures import logarithm
 from .randomness import Randomness
 
@@ -198,6 +198,6 @@ class Vegas:
         if not self._rtt:
             return "no request has ended yet"
         return (
-            f"round trip {duration(self._rtt)} against {duration(self._best)} at best,"
+            f"round trip {duration(self._rtt / 1e9)} against {duration(self._best / 1e9)} at best,"
             f" {circumstances(self._in_flight, self._dropped)}"
         )

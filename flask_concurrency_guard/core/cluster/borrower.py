@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from ...complaints import note
 from ..decisions import Mode
 from ..store import UNBOUNDED
 from ..store import OnStoreError
@@ -258,7 +259,7 @@ class Borrower:
             try:
                 self.ledger.settle(self._seq, lease_time=0.0, limit=self.limit)
             except Exception as error:
-                logger.debug("Its places come back when the lease ends: %s.", error)
+                note(logger, logging.DEBUG, "Its places come back when the lease ends: %s.", error)
         self.ledger.close()
 
     def _lower(self, spare: int, gives_way: bool) -> tuple[int, int]:
@@ -293,7 +294,7 @@ class Borrower:
         if was_failed:
             self.ledger.recoveries += 1
             self.news.append(None)
-            logger.warning("%s can be used again.", self.address)
+            note(logger, logging.WARNING, "%s can be used again.", self.address)
 
     def _fail(self, error: Exception) -> None:
         # One that answers with an error may be the primary no more, behind an address that leads
@@ -311,7 +312,9 @@ class Borrower:
             was_failed, self.error = self.error is not None, error
         if not was_failed:
             self.news.append(error)
-            logger.error(
+            note(
+                logger,
+                logging.ERROR,
                 "%s can't be used: %s. Until it can be, this process admits %s.",
                 self.address,
                 shorten(str(error), LONGEST).rstrip("."),

@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 from typing import Any
 
+from ...complaints import note
 from ..store import StoreError
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _close(client: Any) -> None:
         if client is not None:
             client.close()
     except Exception as error:
-        logger.debug("The connection was lost already: %s.", error)
+        note(logger, logging.DEBUG, "The connection was lost already: %s.", error)
 
 
 def without(url: str, option: str) -> str:

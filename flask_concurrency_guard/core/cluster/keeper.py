@@ -10,6 +10,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from ...complaints import note
+from ...complaints import write_notes
+
 if TYPE_CHECKING:
     from .ledger import Ledger
     from .ledger import Listener
@@ -58,6 +61,7 @@ class Keeper(threading.Thread):
                     store.beat(keeps_all=has_missed)
                     left = store.pause()
                 store.tell()
+                write_notes()
                 if store.owes():
                     # If it waits itself it may need that, or else it will have given it back.
                     store.give_back()
@@ -76,7 +80,7 @@ class Keeper(threading.Thread):
                 # The other one may be there still, but with nobody who says anything to it.
                 self._stop_listening()
                 self._recoveries = ledger.recoveries
-                self._listener = ledger.listen(hears_itself=False)
+                self._listener = ledger.listen()
                 self._has_missed = self.hears = True
                 return
             messages = list(self._listener.messages(max(0.0, seconds)))
@@ -113,8 +117,10 @@ def warn_where_threads_stand_still() -> None:
     """
     uwsgi = sys.modules.get("uwsgi")
     if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
-        logger.warning(
+        note(
+            logger,
+            logging.WARNING,
             "uWSGI runs no thread of an app's between requests, so the places that an idle worker"
             " has borrowed are not kept, and not given back to others before their lease ends."
-            " Start uWSGI with '--enable-threads'."
+            " Start uWSGI with '--enable-threads'.",
         )

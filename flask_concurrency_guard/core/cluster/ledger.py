@@ -120,16 +120,14 @@ class Ledger:
                 found.append(Member(member.decode(), int(share), int(in_flight)))
         return int(limit) if limit else None, tuple(found)
 
-    def listen(self, *, hears_itself: bool = True) -> Listener:
-        """Return what is told to this member from now on.
+    def listen(self) -> Listener:
+        """Return what is told to this member from now on, but for what its own calls tell to all.
 
-        :param hears_itself: whether that includes what its own calls tell to all. Their answers
-            tell the same, and who acts on both calls again for nothing.
+        Their answers tell the same, and who acts on both calls again for nothing.
         """
         pubsub = self._connector.listening_client().pubsub(ignore_subscribe_messages=True)
         pubsub.subscribe(f"{self._channels}short", f"{self._channels}{self._member}")
-        ignored = "" if hears_itself else self._member
-        return Listener(pubsub, ignored=ignored, patience=self._patience)
+        return Listener(pubsub, ignored=self._member, patience=self._patience)
 
     def hang_up(self) -> None:
         """Let the next call have a new connection."""
@@ -198,7 +196,7 @@ class Listener:
     def _read(self, channel: bytes, data: bytes) -> Iterator[Grant | None]:
         if not channel.endswith(b":short"):
             yield Grant(*(int(number) for number in data.split()))
-        elif not (self._ignored and data == self._ignored):
+        elif data != self._ignored:
             yield None
 
     def _ask_after_silence(self) -> None:

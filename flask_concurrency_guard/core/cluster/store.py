@@ -118,6 +118,7 @@ class ClusterStore:
         self.scoreboard: Scoreboard | None = None  # There is none over hosts.
         self.on_places: Callable[[], object] | None = None
         self.on_mode: Callable[[], object] | None = None
+        self.is_remote = True
         self.on_change: Callable[[Exception | None], object] | None = None
         """Called when the server can't be used any more, with the error; and with None when it can
         be again. In the keeper's thread, with no lock held."""
@@ -199,6 +200,11 @@ class ClusterStore:
         borrower.need = 1
         borrower.last_wait = -math.inf
         return True
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the server can't be used now, if so."""
+        return self._borrower.error
 
     @property
     def mode(self) -> Mode | None:

@@ -167,13 +167,15 @@ def open_board(path: Path) -> Board:
         raise StoreError(f"'{path}' can't be opened ({error.strerror}).") from error
     try:
         require_own(os.fstat(descriptor), path)
-        return Board(path, descriptor, _map(path, descriptor))
+        mapping = _map(path, descriptor)
     except OSError as error:
         os.close(descriptor)
         raise StoreError(f"'{path}' can't be used ({error.strerror}).") from error
     except BaseException:
         os.close(descriptor)
         raise
+    # It closes the file from here on. Closed twice, it would be another one the second time.
+    return Board(path, descriptor, mapping)
 
 
 def _identity(found: os.stat_result) -> tuple[int, int]:

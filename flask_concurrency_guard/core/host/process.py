@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..durations import duration
 from .scoreboard import Served
 
 TOLD = 8
@@ -28,7 +29,7 @@ class Process:
 
     def obituary(self) -> str:
         """Return what to say of it when it has died."""
-        told = [f"{served.what} {_duration(served.seconds)}" for served in self.serving[:TOLD]]
+        told = [f"{served.what} {duration(served.seconds)}" for served in self.serving[:TOLD]]
         if told and self.in_flight > len(told):
             told.append("and more")
         what = f": {', '.join(told)}" if told else ""
@@ -51,7 +52,3 @@ class HostSnapshot:
 
     processes: tuple[Process, ...]
     """The processes that share the limit."""
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeAlias
 from typing import TypeVar
 
+from ...complaints import note
 from ..decisions import Mode
 from ..fork import reset_after_fork
 from ..store import OnStoreError
@@ -86,6 +87,7 @@ class HostStore:
         self._revoked: Words
         self.on_places: Callable[[], object] | None = None  # Nobody tells.
         self.on_mode: Callable[[], object] | None = None
+        self.is_remote = False
         self.scoreboard: Scoreboard | None = None
         """Where to show what this process is serving."""
         self.after_fork()
@@ -139,7 +141,7 @@ class HostStore:
 
     def set_mode(self, mode: Mode) -> None:
         """See `Store.set_mode`."""
-        self.change(lambda borrower: borrower.set_mode(mode))
+        self.change(lambda borrower: borrower.set_mode(mode), "mode")
 
     def set_limit(self, limit: int) -> None:
         """See `Store.set_limit`."""
@@ -150,9 +152,10 @@ class HostStore:
 
         self.change(change)
 
-    def change(self, work: Callable[[Borrower], object]) -> None:
+    def change(self, work: Callable[[Borrower], object], what: str = "limit") -> None:
         """Do `work`, which is for all processes, with the mutex held.
 
+        :param what: what it changes, for the error message.
         :raises StoreError: it can't be done now.
         """
 
@@ -161,7 +164,7 @@ class HostStore:
             return True
 
         if not self.exclusively(work_on_it):
-            raise StoreError(f"'{self.path}' can't be used now, so the limit is what it was.")
+            raise StoreError(f"'{self.path}' can't be used now, so the {what} is what it was.")
 
     def exclusively(self, work: Callable[[Borrower], T]) -> T | None:
         """Do `work` with the mutex held. Return None where it could not be done."""
@@ -203,7 +206,7 @@ class HostStore:
         finally:
             if borrower is not None:
                 while borrower.died:
-                    logger.warning("%s", borrower.died.pop(0).obituary())
+                    note(logger, logging.WARNING, "%s", borrower.died.pop(0).obituary())
 
     def _catch_up(self, borrower: Borrower) -> None:
         self.places, self.limit = borrower.places, borrower.limit
@@ -215,7 +218,12 @@ class HostStore:
             if self.borrower.board.is_current():
                 self._sound_limit = self.borrower.limit
                 return
-            logger.warning("'%s' was removed or overwritten. Going on with a new one.", self.path)
+            note(
+                logger,
+                logging.WARNING,
+                "'%s' was removed or overwritten. Going on with a new one.",
+                self.path,
+            )
             self._leave_board()
         board = open_board(self.path)
         barrier = register_barrier()
@@ -242,7 +250,7 @@ class HostStore:
         self.scoreboard = Scoreboard(board.rows(self._slot))
         if self._failed:
             self._failed = False
-            logger.warning("'%s' can be used again.", self.path)
+            note(logger, logging.WARNING, "'%s' can be used again.", self.path)
 
     def _leave_board(self) -> None:
         if self.borrower is not None:
@@ -263,7 +271,9 @@ class HostStore:
         self.places = places_without(self._on_error, self.limit, self._processes)
         if not self._failed:
             self._failed = True
-            logger.error(
+            note(
+                logger,
+                logging.ERROR,
                 "%s Until it can be used, this process admits %s.",
                 error,
                 admitted_without(self._on_error, self.places),

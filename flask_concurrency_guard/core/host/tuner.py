@@ -80,7 +80,7 @@ class HostTuner(Tuner):
             except Exception:
                 # Whatever stands in the file: no request may suffer from that.
                 self._is_broken = True
-                complain(logger, "This process learns no limit any more.")
+                complain(logger, "This process learns no limit any more.", later=True)
         return self._store.limit
 
     def _note(self, borrower: Borrower, lease: Lease, now: float) -> None:

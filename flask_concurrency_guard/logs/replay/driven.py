@@ -19,14 +19,13 @@ class DrivenLimiter(Limiter):
     when it has waited for as long as `longest_wait` says.
     """
 
-    in_line: dict[Lease, Lock]
+    in_line: set[Lease]
     woken: list[Lease]
 
     def _start(self) -> None:
         super()._start()
-        self.in_line = {}
+        self.in_line = set()
         self.woken = []
-        self._is_woken = False
 
     @staticmethod
     def longest_wait(lease: Lease) -> float:
@@ -35,15 +34,12 @@ class DrivenLimiter(Limiter):
 
     def end_wait(self, lease: Lease, *, is_woken: bool) -> Lease | Rejection:
         """Return what becomes of a lease that has waited."""
-        self._is_woken = is_woken
-        return super()._wait(lease, self.in_line.pop(lease))
+        self.in_line.remove(lease)
+        return self._end_wait(lease, has_turn=is_woken)
 
-    def _wait(self, lease: Lease, wakeup: Lock) -> Lease | Rejection:
-        self.in_line[lease] = wakeup
+    def _wait(self, lease: Lease) -> Lease | Rejection:
+        self.in_line.add(lease)
         return lease
-
-    def _await_turn(self, lease: Lease, wakeup: Lock, longest: float) -> bool:
-        return self._is_woken
 
     def _wake(self, lease: Lease, wakeup: Lock) -> None:
         self.woken.append(lease)

@@ -84,7 +84,7 @@ function createLimit() {
   head.append(make("h3"), make("span", "tags"));
   const bars = make("div", "limit-bars");
   bars.append(measure("flight"), measure("queue"), make("p", "rejected"));
-  made.append(head, bars, make("p", "small shares"), make("p", "small change"));
+  made.append(head, make("p", "alarm"), bars, make("p", "small shares"), make("p", "small change"));
   return made;
 }
 
@@ -103,6 +103,11 @@ function updateLimit(made, limit) {
     ...[...tags.map((text) => make("span", "tag", text)), ...loud.map((text) => make("span", "tag is-loud", text))]
       .flatMap((tag) => [tag, " "]),
   );
+  const alarm = made.querySelector(".alarm");
+  alarm.hidden = !limit.alone;
+  put(alarm, limit.alone
+    ? `The store is down in ${count(limit.alone)} of ${plural(limit.workers, "worker", "workers")}, and each admits ${limit.admits}: ${limit.store_error}`
+    : "");
   fill(made.querySelector(".is-flight"), "In flight", limit.in_flight, limit.limit);
   fill(made.querySelector(".is-queue"), "Queue", limit.queued, limit.max_queue);
   const reasons = Object.entries(limit.rejected).sort((one, other) => other[1] - one[1]);
@@ -152,7 +157,7 @@ function updateWorker(made, worker, now) {
   const [own] = worker.limits;
   put(made.querySelector("h3"), `Worker ${worker.pid}`);
   const server = worker.server === null ? "" : `${worker.server}${worker.threads === null ? "" : `, ${worker.threads} at once`}, `;
-  put(made.querySelector(".small"), `${server}up ${lasting(now - worker.started)}`);
+  put(made.querySelector(".small"), `${server}up ${lasting(Math.max(0, now - worker.started))}`);
   made.querySelector(".tags").replaceChildren(...(worker.is_draining ? [make("span", "tag is-loud", "draining")] : []));
   const figures = [
     ["in flight", count(own.in_flight)],

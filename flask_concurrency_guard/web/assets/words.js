@@ -35,6 +35,7 @@ export function lasting(seconds) {
   const minutes = Math.floor(whole / 60) % 60;
   const hours = Math.floor(whole / 3600) % 24;
   const days = Math.floor(whole / 86400);
+  if (days >= 999) return "over 999 d"; // It comes of a clock that was set.
   if (days) return `${days} d ${hours} h`;
   if (hours) return `${hours} h ${String(minutes).padStart(2, "0")} min`;
   return `${minutes} min ${String(whole % 60).padStart(2, "0")} s`;
