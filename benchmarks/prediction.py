@@ -47,7 +47,7 @@ def quick():
 TAG = "%({{flask_concurrency_guard.{}}}e)s"
 WORDS = " ".join(f"{tag}={TAG.format(tag)}" for tag in ("queue_age", "queue_time", "in_flight"))
 FORMAT = (
-    '%(h)s %(l)s %(u)s %(t)s "%(r)s" %(s)s %(b)s process=%(p)s duration=%(L)s'
+    '%(h)s %(t)s "%(r)s" %(s)s %(b)s process=%(p)s duration=%(L)s'
     f' decision="{TAG.format("decision")}" {WORDS}'
 )
 SIMULATE = "from flask_concurrency_guard.cli.simulate import simulate; simulate()"

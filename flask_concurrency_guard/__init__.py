@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from .core.cluster.member import ClusterSnapshot
 from .core.decisions import Mode
+from .core.decisions import Partition
 from .core.decisions import Reason
 from .core.decisions import Rejection
 from .core.decisions import Snapshot
+from .core.host.process import HostSnapshot
 from .core.lease import Lease
+from .core.tuner import Change
 from .errors import ConcurrencyGuardError
 from .errors import ConfigurationError
 from .errors import LimitReached
@@ -25,12 +29,16 @@ from .signals import store_failed
 from .signals import store_recovered
 
 __all__ = [
+    "Change",
+    "ClusterSnapshot",
     "ConcurrencyGuard",
     "ConcurrencyGuardError",
     "ConfigurationError",
+    "HostSnapshot",
     "Lease",
     "LimitReached",
     "Mode",
+    "Partition",
     "Reason",
     "Rejection",
     "RequestRejected",

@@ -10,6 +10,9 @@ from collections import deque
 from contextlib import suppress
 from typing import NamedTuple
 
+LONGEST_TEXT = 200
+"""How much of an error's text is told."""
+
 INTERVAL = 1.0
 """How long not to complain again of the same thing, in seconds."""
 
@@ -58,6 +61,11 @@ def complain(logger: logging.Logger, text: str, *values: object, later: bool = F
         notes.append(complaint)
     else:
         complaint.write()
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error says, to be told in a sentence; or its name, where it says nothing."""
+    return " ".join(str(error).split())[:LONGEST_TEXT].rstrip(".") or type(error).__name__
 
 
 @atexit.register

@@ -7,12 +7,15 @@
     ├── SetupError (RuntimeError)             used before `init_app`, or set up twice
     ├── StoreUnavailable (RuntimeError)       what processes share can't be changed now
     ├── LimitReached (RuntimeError)           no place came free for `ConcurrencyGuard.lease`
+    ├── InvalidJSONError (JSONDecodeError)    a document is not JSON that the provider takes
+    ├── JSONTypeError (TypeError)             a value is of a type that JSON has no form for
+    ├── JSONValueError (ValueError)           a value breaks a rule for what is written
     └── RequestRejected (HTTPException)       a request was not admitted, answered through Flask
         ├── ServerBusy (ServiceUnavailable)   with status 503
         └── TooManyInFlight (TooManyRequests) with status 429
 
-The HTTP ones are only ever raised with ``CONCURRENCY_GUARD_REJECT_VIA = "flask"``, inside the app,
-so that its error handlers see them.
+Those of JSON are in `json`, with what raises them. The HTTP ones are only ever raised with
+``CONCURRENCY_GUARD_REJECT_VIA = "flask"``, inside the app, so that its error handlers see them.
 """
 
 from __future__ import annotations

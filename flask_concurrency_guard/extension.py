@@ -5,16 +5,14 @@ from __future__ import annotations
 import time
 from functools import partial
 from typing import TYPE_CHECKING
-from typing import Any
 from typing import Literal
 from typing import TypeVar
+from typing import Unpack
 from typing import overload
-from weakref import WeakKeyDictionary
 
-from flask import current_app
-from flask import has_app_context
-
+from .apps import Apps
 from .core.decisions import DEFAULT
+from .core.decisions import Mode
 from .core.decisions import Rejection
 from .core.decisions import Snapshot
 from .core.shared import SharedLimiter
@@ -45,11 +43,10 @@ if TYPE_CHECKING:
     from .core.cluster.member import ClusterSnapshot
     from .core.host.process import HostSnapshot
     from .core.lease import Lease
-    from .limits import AppLimit
-    from .settings import NamedLimit
-    from .state import AppState
+    from .limit_settings import LimitSettings
 
-T = TypeVar("T")
+Marked = TypeVar("Marked", bound="Callable[..., object] | Blueprint")
+"""A view function, a view class, one of its methods, or a blueprint."""
 
 POLL = 0.02
 """How often to look whether everything has ended, in seconds."""
@@ -70,10 +67,7 @@ class ConcurrencyGuard:
     """
 
     def __init__(self, app: Flask | None = None) -> None:
-        #: And what was declared for each.
-        self._apps: WeakKeyDictionary[Flask, dict[str, NamedLimit]] = WeakKeyDictionary()
-        self._declared: dict[str, NamedLimit] = {}
-        self._had_app = False
+        self._apps = Apps()
         if app is not None:
             self.init_app(app)
 
@@ -90,30 +84,34 @@ class ConcurrencyGuard:
             )
         settings = read_settings(app.config)
         state = build(self, app, settings)
-        for named in {**self._declared, **settings.limits}.values():
+        for named in {**self._apps.declared, **settings.limits}.values():
             state.add(app, named)
         attach(app, state)
         warn_of_idle(settings)
-        self._apps[app] = {}
-        self._had_app = True
+        self._apps.add(app)
 
-    def exempt(self, view: T) -> T:
+    def exempt(self, view: Marked) -> Marked:
         """Let all requests to a view function, view class or blueprint pass; use as a decorator.
 
-        They are never queued or rejected, and don't count as in flight.
+        A method of a view class works too. The requests are never queued or rejected, and don't
+        count as in flight.
         """
         return mark_exempt(view)
 
-    def priority(self, name: str) -> Callable[[T], T]:
+    def priority(self, name: str) -> Callable[[Marked], Marked]:
         """Say how important a view function, view class or blueprint is; use as a decorator.
+
+        A method of a view class works too.
 
         :param name: one of ``CONCURRENCY_GUARD_PRIORITIES``. What ``CONCURRENCY_GUARD_PRIORITY``
             tells of a single request goes before it.
         """
         return partial(mark_priority, name)
 
-    def cost(self, places: int, limit: str = DEFAULT) -> Callable[[T], T]:
+    def cost(self, places: int, limit: str = DEFAULT) -> Callable[[Marked], Marked]:
         """Let each request to a view function, view class or blueprint take several places.
+
+        A method of a view class works too. Use it as a decorator.
 
         :param places: how many, of the limit; all of them, where it has fewer.
         :param limit: the limit's name; the app's own, where not given.
@@ -127,9 +125,11 @@ class ConcurrencyGuard:
         limit: int | Literal["adaptive"] | None = None,
         *,
         cost: int = 1,
-        **settings: Any,
-    ) -> Callable[[T], T]:
+        **settings: Unpack[LimitSettings],
+    ) -> Callable[[Marked], Marked]:
         """Keep a view function, view class or blueprint to a limit of its own; use as a decorator.
+
+        A method of a view class works too.
 
         .. code-block:: python
 
@@ -147,21 +147,10 @@ class ConcurrencyGuard:
         """
         cost = read_cost(cost)
         if limit is not None or settings:
-            self._declare(read_limit(name, {"limit": limit, **settings}))
-        elif name not in self._declared:
-            for app in self._apps:
-                self._limit(app, name)
+            self._apps.declare(read_limit(name, {"limit": limit, **settings}))
+        else:
+            self._apps.require(name)
         return partial(mark_limited, name, cost)
-
-    def limit_blueprint(
-        self,
-        blueprint: Blueprint,
-        name: str,
-        limit: int | Literal["adaptive"] | None = None,
-        **settings: Any,
-    ) -> None:
-        """Keep all views of a blueprint to a limit that they share. See `limit`."""
-        self.limit(name, limit, **settings)(blueprint)
 
     def lease(
         self,
@@ -190,14 +179,15 @@ class ConcurrencyGuard:
         :raises LimitReached: there is none.
         :raises ValueError: no such time can be waited for, or there is no such priority or
             partition.
+        :raises SetupError: there is no such limit.
         """
         verdict = WELCOME
         if wait is not None:
             if not wait >= 0:
                 raise ValueError(f"'wait' must be a number of seconds of at least 0, got {wait!r}.")
             verdict = Verdict(max_wait=wait, insists=True)
-        claim = self._state(app).claim(self._limit(app, name), cost, priority, partition)
-        lease = self._limit(app, name).limiter.acquire(None, verdict, claim)
+        claim = self._apps.state(app).claim(self._apps.limit(app, name), cost, priority, partition)
+        lease = self._apps.limit(app, name).limiter.acquire(None, verdict, claim)
         if isinstance(lease, Rejection):
             raise LimitReached(lease)
         return lease
@@ -231,23 +221,22 @@ class ConcurrencyGuard:
         :param name: the limit's name; the app's own, where not given.
         :raises SetupError: the scope is something else, or there is no such limit.
         """
-        limit = self._limit(app, name)
+        limit = self._apps.limit(app, name)
         if scope == "process":
             if name == DEFAULT:
-                return self._state(app).middleware.snapshot()
+                return self._apps.state(app).middleware.snapshot()
             return limit.limiter.snapshot()
         if scope != limit.settings.scope or not isinstance(limit.limiter, SharedLimiter):
-            raise SetupError(
-                f"'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is:"
-                f" '{limit.settings.scope}'. Got {scope!r}."
-            )
+            own = limit.settings.scope
+            allowed = "'process'" if own == "process" else f"'process' or '{own}'"
+            raise SetupError(f"'scope' must be {allowed} for the limit '{name}', got {scope!r}.")
         return limit.limiter.snapshot_of_all()
 
     def set_limit(
         self,
         limit: int | Literal["adaptive"],
-        app: Flask | None = None,
         *,
+        app: Flask | None = None,
         name: str = DEFAULT,
     ) -> None:
         """Change a limit, at once and without blocking; for all who share it.
@@ -262,7 +251,7 @@ class ConcurrencyGuard:
         :raises SetupError: a limit that is shared can't be learned from now on, if it wasn't at the
             start; or there is no such limit.
         """
-        changed = self._limit(app, name)
+        changed = self._apps.limit(app, name)
         if isinstance(limit, str) and limit != "adaptive":
             raise ValueError(f"'limit' must be a positive integer or 'adaptive', got {limit!r}.")
         try:
@@ -273,7 +262,13 @@ class ConcurrencyGuard:
         except StoreError as error:
             raise StoreUnavailable(str(error)) from error
 
-    def set_mode(self, mode: str, app: Flask | None = None, *, name: str | None = None) -> None:
+    def set_mode(
+        self,
+        mode: Mode | Literal["enforce", "shadow", "off"],
+        *,
+        app: Flask | None = None,
+        name: str | None = None,
+    ) -> None:
         """Change the mode, at once; of a limit that processes share, for all of them.
 
         :param mode: ``"enforce"``, ``"shadow"`` or ``"off"``.
@@ -283,15 +278,15 @@ class ConcurrencyGuard:
         :raises StoreUnavailable: the limit is shared, and its mode can't be changed now.
         :raises SetupError: there is no such limit.
         """
-        state = self._state(app)
+        state = self._apps.state(app)
         names = state.limits if name is None else [name]
-        for limit in [self._limit(app, name) for name in names]:
+        for limit in [self._apps.limit(app, name) for name in names]:
             try:
                 limit.limiter.set_mode(mode)
             except StoreError as error:
                 raise StoreUnavailable(str(error)) from error
 
-    def drain(self, timeout: float = 30.0, app: Flask | None = None) -> int:
+    def drain(self, timeout: float = 30.0, *, app: Flask | None = None) -> int:
         """Admit nobody any more, and wait until what is in flight in this process has ended.
 
         Who comes from now on is rejected with the reason ``draining``, but for what is exempt. Who
@@ -301,10 +296,11 @@ class ConcurrencyGuard:
         :param timeout: how long to wait, in seconds.
         :param app: as for `snapshot`.
         :return: how many requests are left, in flight and in lines.
+        :raises SetupError: there is no such app, or it has no guard.
         """
-        state = self._state(app)
+        state = self._apps.state(app)
+        end = time.monotonic() + timeout  # First, since nothing may drain after a wrong call.
         state.middleware.drain()
-        end = time.monotonic() + timeout
         while (left := state.unfinished()) and time.monotonic() < end:
             time.sleep(POLL)
         return left
@@ -315,63 +311,9 @@ class ConcurrencyGuard:
         :param saturated_for: after how many seconds in which more were rejected than admitted the
             answer is no; not given, only after `drain`.
         :param app: as for `snapshot`.
+        :raises SetupError: as for `drain`.
         """
-        middleware = self._state(app).middleware
+        middleware = self._apps.state(app).middleware
         if middleware.is_draining:
             return False
         return saturated_for is None or middleware.reporter.saturated_for() <= saturated_for
-
-    def _declare(self, named: NamedLimit) -> None:
-        """Add a limit to the apps that can still take it. It is also for those that come later."""
-        name, before = named.name, self._declared.get(named.name)
-        states = {app: self._state(app) for app in self._apps}
-        takers = [app for app, state in states.items() if state.is_open]
-        # What is said after an app has begun to serve is about another one, of the same factory.
-        said = [self._apps[app] for app in takers] if self._had_app else [self._declared]
-        if any(each.get(name, named) != named for each in said):
-            raise SetupError(
-                f"The limit '{name}' is there already, with other settings. Say what it is once,"
-                f" and '@guard.limit(\"{name}\")' from then on."
-            )
-        self._declared[name] = named
-        for app in takers or [app for app in states if name not in states[app].limits]:
-            state = states[app]
-            # It may have come with one that was declared for an earlier app.
-            is_another = before != named and name not in state.settings.limits
-            if name not in state.limits or is_another:
-                state.add(app, named)
-            self._apps[app][name] = named
-
-    def _limit(self, app: Flask | None, name: str) -> AppLimit:
-        limits = self._state(app).limits
-        if name not in limits:
-            raise SetupError(
-                f"There is no limit {name!r}. Declare it in 'CONCURRENCY_GUARD_LIMITS' or by"
-                f" '@guard.limit({name!r}, 2)'. There are: {', '.join(limits)}."
-            )
-        return limits[name]
-
-    def _state(self, app: Flask | None) -> AppState:
-        if app is None:
-            app = self._only_app()
-        state: AppState | None = app.extensions.get(EXTENSION)
-        if state is None or state.guard is not self:
-            raise SetupError(
-                f"The Flask app '{app.name}' is not set up with this 'ConcurrencyGuard'. Call"
-                " 'guard.init_app(app)' first, and use the same guard everywhere."
-            )
-        return state
-
-    def _only_app(self) -> Flask:
-        if has_app_context():
-            return current_app._get_current_object()  # type: ignore[attr-defined,no-any-return]
-        apps = list(self._apps)
-        if len(apps) != 1:
-            raise SetupError(
-                "This 'ConcurrencyGuard' is not set up with any Flask app. Call"
-                " 'guard.init_app(app)' first."
-                if not apps
-                else f"This 'ConcurrencyGuard' serves {len(apps)} Flask apps. Say which one with"
-                " 'app=', or call this inside 'with app.app_context():'."
-            )
-        return apps[0]

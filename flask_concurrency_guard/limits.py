@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 from typing import Any
 
-from .core.algorithms.make import make_algorithm
 from .core.clients import ClientLimiter
 from .core.codel import TARGET
 from .core.controller import Controller
@@ -16,15 +14,13 @@ from .core.decisions import DEFAULT
 from .core.limiter import Limiter
 from .core.shared import SharedLimiter
 from .core.shedder import Shedder
-from .core.store import StoreError
-from .core.tuner import Tuner
 from .errors import ConfigurationError
 from .errors import SetupError
-from .observe.rejections import client_shares
 from .settings import ADAPTIVE
-from .signals import emit
-from .signals import store_failed
-from .signals import store_recovered
+from .stores import make_store
+from .tuners import algorithm_of
+from .tuners import make_host_tuner
+from .tuners import make_tuner
 from .wsgi.claims import Claims
 from .wsgi.servers import line_for
 
@@ -33,19 +29,11 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-    from .core.algorithms.protocol import Algorithm
-    from .core.cluster.store import ClusterStore
-    from .core.host.store import HostStore
-    from .core.host.tuner import HostTuner
     from .core.store import Store
     from .settings import NamedLimit
     from .settings import Settings
     from .wsgi.claims import Priorities
     from .wsgi.servers import Server
-
-
-LEAST_CALLS = 10
-"""How often a call of the longest duration must fit into a lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +131,9 @@ def make_limit(
         name, match, endpoint = named.name, named.match, named.endpoint
         settings = settings.of_limit(named)
     _require_partitions(settings, name)
-    _algorithm(settings)  # Even if the limit is a number: it may be learned later on.
+    algorithm_of(settings)  # Even if the limit is a number: it may be learned later on.
     store = make_store(app, settings, get_sender, name)
-    limiter = make_limiter(settings, store, name)
+    limiter = _make_limiter(settings, store, name)
     clients = _make_client_limiter(settings, limiter)
     return AppLimit(settings, limiter, clients, store, match, endpoint)
 
@@ -158,7 +146,6 @@ def _make_client_limiter(settings: Settings, limiter: Limiter) -> ClientLimiter 
             f"Say by {_where('key', limiter.name)} what tells one client from another, such as"
             " 'remote_addr' or 'header:X-Api-Key'."
         )
-    client_shares[limiter] = settings.per_key
     return ClientLimiter(limiter, settings.per_key, settings.key)
 
 
@@ -180,11 +167,7 @@ def _where(setting: str, limit: str) -> str:
     return f"'CONCURRENCY_GUARD_{setting.upper()}'{named}"
 
 
-def make_limiter(settings: Settings, store: Store | None, name: str = DEFAULT) -> Limiter:
-    """Return a limiter of an app.
-
-    :param store: lends its places, where processes share them.
-    """
+def _make_limiter(settings: Settings, store: Store | None, name: str) -> Limiter:
     options: dict[str, Any] = {
         "max_queue": settings.max_queue,
         "max_wait": settings.max_wait,
@@ -196,130 +179,10 @@ def make_limiter(settings: Settings, store: Store | None, name: str = DEFAULT) -
         "name": name,
     }
     if store is not None:
-        return SharedLimiter(store, _make_host_tuner(settings, store), **options)
+        return SharedLimiter(store, make_host_tuner(settings, store), **options)
     if settings.limit == ADAPTIVE:
         return Limiter(make_tuner(settings), **options)
     return Limiter(int(settings.limit), **options)
-
-
-def make_tuner(settings: Settings) -> Tuner:
-    """Return what learns the limit of an app.
-
-    :raises ConfigurationError: the options are none of this algorithm.
-    """
-    return Tuner(_algorithm(settings))
-
-
-def _make_host_tuner(settings: Settings, store: Store) -> HostTuner | None:
-    if settings.limit != ADAPTIVE:
-        return None
-    from .core.host.store import HostStore
-    from .core.host.tuner import HostTuner
-
-    assert isinstance(store, HostStore)
-    return HostTuner(_algorithm(settings), store)
-
-
-def _algorithm(settings: Settings) -> Callable[[int | None, int | None], Algorithm]:
-    """Return what makes the algorithm that learns a limit, each time anew.
-
-    :raises ConfigurationError: the options are none of it.
-    """
-    make = partial(make_algorithm, settings.algorithm, settings.algorithm_options)
-    try:
-        make()
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(
-            "'CONCURRENCY_GUARD_ALGORITHM_OPTIONS' must be options of the algorithm"
-            f" {settings.algorithm!r}, got {dict(settings.algorithm_options)!r} ({error})."
-        ) from error
-    return make
-
-
-def make_store(
-    app: Flask, settings: Settings, get_sender: Callable[[], object], limit: str = DEFAULT
-) -> HostStore | ClusterStore | None:
-    """Return what lends the places of a limit, if no process has it for itself.
-
-    :param get_sender: returns the sender of signals.
-    :param limit: its name.
-    :raises SetupError: it can't be used here.
-    """
-    if settings.scope == "process":
-        return None
-    if settings.scope == "cluster" and settings.limit == ADAPTIVE:
-        raise SetupError(
-            "'CONCURRENCY_GUARD_LIMIT' must be a number where 'CONCURRENCY_GUARD_SCOPE' is"
-            " 'cluster'. 'adaptive' works for a process or a host."
-        )
-    try:
-        if settings.scope == "host":
-            return _make_host_store(app, settings, limit)
-        return _make_cluster_store(settings, get_sender, limit)
-    except StoreError as error:
-        raise SetupError(
-            f"'CONCURRENCY_GUARD_SCOPE' is '{settings.scope}', and that doesn't work here. {error}"
-        ) from error
-
-
-def _shared_name(name: str, limit: str) -> str:
-    # No name has a colon in it, so no two limits of any two apps have the same one.
-    return name if limit == DEFAULT else f"{name}:{limit}"
-
-
-def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostStore:
-    # Not for those who don't need it: where there is no ctypes, the rest works all the same.
-    from .core.host.folder import default_folder
-    from .core.host.folder import default_name
-    from .core.host.store import HostStore
-
-    folder = settings.dir or default_folder()
-    name = settings.name or default_name(app.import_name, app.root_path)
-    learned = settings.limit == ADAPTIVE
-    limit = make_tuner(settings).limit if learned else int(settings.limit)
-    path = folder / f"{_shared_name(name, limit_name)}.host"
-    store = HostStore(
-        path, limit, learned=learned, mode=settings.mode, on_error=settings.on_store_error
-    )
-    store.check()
-    return store
-
-
-def _make_cluster_store(
-    settings: Settings, get_sender: Callable[[], object], limit_name: str
-) -> ClusterStore:
-    if settings.store_url is None:
-        raise StoreError("Say where the store is: 'CONCURRENCY_GUARD_STORE_URL = \"redis://…\"'.")
-    if settings.name is None:
-        raise StoreError(
-            "Say by 'CONCURRENCY_GUARD_NAME' what all who share the limit call it, and nobody else"
-            " who uses the same store."
-        )
-    if settings.lease_time < LEAST_CALLS * settings.store_timeout:
-        raise StoreError(
-            f"'CONCURRENCY_GUARD_LEASE_TIME' must be at least {LEAST_CALLS} times"
-            f" 'CONCURRENCY_GUARD_STORE_TIMEOUT': a lease of {settings.lease_time:g} s can't be"
-            " renewed in time."
-        )
-    from .core.cluster.connect import Connector
-    from .core.cluster.store import ClusterStore
-
-    def on_change(error: Exception | None) -> None:
-        if error is None:
-            emit(store_recovered, get_sender())
-        else:
-            emit(store_failed, get_sender(), error=error)
-
-    store = ClusterStore(
-        Connector(settings.store_url, settings.store_timeout),
-        _shared_name(settings.name, limit_name),
-        int(settings.limit),
-        lease_time=settings.lease_time,
-        mode=settings.mode,
-        on_error=settings.on_store_error,
-    )
-    store.on_change = on_change
-    return store
 
 
 def make_shedder(settings: Settings, limiter: Limiter) -> Shedder:

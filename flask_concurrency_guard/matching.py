@@ -85,6 +85,8 @@ class Matcher:
 
     def __init__(self, app: Flask, get_app: Callable[[], Flask], exempt: Iterable[str]) -> None:
         self._views = dict(_views(app))
+        # Whether some route is served with a slash at the end as well as without.
+        self._is_lenient = any(not rule.strict_slashes for rule in app.url_map.iter_rules())
         self._rules = [(rule.rule, rule.endpoint) for rule in app.url_map.iter_rules()]
         self._get_app = get_app
         # Those of Flask and Werkzeug need nothing of the app.
@@ -92,7 +94,7 @@ class Matcher:
             not converter.__module__.startswith("werkzeug.")
             for converter in app.url_map.converters.values()
         )
-        self._exempt = _Rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
+        self._exempt = self._rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
         self._limits: list[tuple[Named, _Rule]] = []
         self.costs = self._marks(_COSTS, lambda near, far: {**far, **near})
         """How many places of which limit each view costs, where it is more than one."""
@@ -115,7 +117,7 @@ class Matcher:
             views |= found
             if not found:
                 self.without_view.add((limiter.name, pattern))
-        self._limits.append((limiter, _Rule(paths, views)))
+        self._limits.append((limiter, self._rule(paths, views)))
         self._find_prefixes()
 
     def limits_of_views(self) -> set[str]:
@@ -159,8 +161,18 @@ class Matcher:
         with suppress(Exception), app.app_context() if self._has_converters else nullcontext():
             adapter = app.create_url_adapter(app.request_class(environ, populate_request=False))
             if adapter is not None:
-                view = View(adapter.match()[0], environ["REQUEST_METHOD"])
+                view = View(adapter.match()[0], environ["REQUEST_METHOD"].upper())
         return view
+
+    def _rule(self, paths: Iterable[str], views: set[View]) -> _Rule:
+        paths = list(paths)
+        if self._is_lenient:
+            paths += [
+                path.rstrip("/") or "/" if path.endswith("/") else f"{path}/"
+                for path in paths
+                if not path.endswith("*")
+            ]
+        return _Rule(paths, views)
 
     def _marked(self, is_marked: Callable[[object], bool]) -> set[View]:
         return {view for view, marks in self._views.items() if any(map(is_marked, marks))}

@@ -41,7 +41,11 @@ ADAPTIVE = "adaptive"
 PREFIX = "CONCURRENCY_GUARD_"
 
 _LIMIT_NAME = re.compile(r"[A-Za-z0-9_-]{1,50}")
-_LOGIN = re.compile("//.*@")  # In a URL; nobody's password belongs into a log.
+# Nobody's password belongs into a log: neither that of a URL, nor of what was meant for one.
+_LOGIN = re.compile(r"^(['\"]?(?:(?:redis|rediss|unix|https?)(?:\+[a-z]+)?://)?).*@", re.DOTALL)
+_PASSWORD = re.compile(r"(password=)[^&'\"]*")
+# What Python says of a URL in whose password there is a '/'.
+_PORT = re.compile(r"(Port could not be cast to integer value) as .*", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,11 +248,15 @@ def _checked(setting: Setting, what: str, value: Any) -> Any:
     except ConfigurationError:
         raise
     except ValueError as error:
-        details = f" ({error})" if str(error) else ""
-        shown = "something else" if setting.secret else _LOGIN.sub("//…@", repr(value))
+        details = f" ({_without_password(str(error))})" if str(error) else ""
+        shown = "something else" if setting.secret else _without_password(repr(value))
         raise ConfigurationError(
             f"{what} must be {setting.expected}, got {shown}{details}."
         ) from None
+
+
+def _without_password(text: str) -> str:
+    return _PORT.sub(r"\1", _PASSWORD.sub(r"\1…", _LOGIN.sub(r"\1…@", text)))
 
 
 def _refuse_unknown(config: Mapping[Any, Any]) -> None:

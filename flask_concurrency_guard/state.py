@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import gc
-import logging
 from dataclasses import dataclass
-from threading import Lock
 from types import MethodType
 from typing import TYPE_CHECKING
 from weakref import ref
 
-from . import json
 from .core.claims import PLAIN
 from .core.claims import Claim
 from .core.decisions import DEFAULT
 from .errors import SetupError
+from .first_look import first_look
+from .json.attach import install as install_json
 from .limits import AppLimit
 from .limits import make_limit
 from .limits import make_shedder
@@ -32,10 +31,7 @@ from .wsgi.arrivals import Arrivals
 from .wsgi.claims import Priorities
 from .wsgi.display import Display
 from .wsgi.middleware import GuardMiddleware
-from .wsgi.middleware import OnFirst
 from .wsgi.rejections import ProblemAnswer
-from .wsgi.servers import find_server
-from .wsgi.servers import warn_of_unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,14 +49,13 @@ if TYPE_CHECKING:
 
 EXTENSION = "concurrency_guard"
 
-logger = logging.getLogger("flask_concurrency_guard")
-
 
 @dataclass(frozen=True, slots=True)
 class AppState:
     """What belongs to one app: ``app.extensions["concurrency_guard"]``."""
 
     guard: ConcurrencyGuard
+    """Its guard, for those who have only the app."""
     settings: Settings
     limits: dict[str, AppLimit]
     """By name; the app's own is the first."""
@@ -104,6 +99,7 @@ class AppState:
         limit.limiter.on_full = lambda: _collect_in_tests(get_app())
         self.statuses[named.name] = limit.settings.reject_status
         self.middleware.add(limit.limiter)
+        self.middleware.reporter.bound_clients(limit.limiter, limit.settings.per_key)
         self.tell_apart([limit])
 
     def tell_apart(self, limits: Iterable[AppLimit], matcher: Matcher | None = None) -> None:
@@ -157,49 +153,6 @@ class AppState:
                 matcher.add(limit.limiter, limit.match, limit.endpoint)
         return matcher
 
-    def look_around(self, matcher: Matcher) -> None:
-        """Warn of what can't be meant like that."""
-        for name, endpoint in sorted(matcher.without_view):
-            logger.warning(
-                "The limit '%s' is for the endpoint '%s', which the app doesn't have.",
-                name,
-                endpoint,
-            )
-        for name in matcher.limits_of_views() - self.limits.keys():
-            logger.warning("There is no limit '%s', which a view has.", name)
-        for name in {each for cost in matcher.costs.values() for each in cost} - self.limits.keys():
-            logger.warning("There is no limit '%s', of which a view costs several places.", name)
-        for name in set(matcher.priorities.values()) - self.priorities.ranks.keys():
-            logger.warning(
-                "There is no priority '%s', which a view has. It counts as '%s'; there are: %s.",
-                name,
-                self.priorities.default,
-                ", ".join(self.priorities.ranks),
-            )
-        if self.settings.json_backend is not None:
-            json.report_patches()
-
-    def look_at_server(self, environ: WSGIEnvironment) -> bool:
-        """Adjust to the server that calls the app, and warn of limits that mean nothing there.
-
-        Return whether it is known now: a test client comes from none, when an app is warmed up
-        before it serves, say.
-        """
-        server = find_server(environ)
-        for limit in self.limits.values():
-            limit.learn_of(server)
-        if server is not None:
-            sheds_by_age = self.middleware.sheds_by_age(environ)
-            unreachable = [
-                limit.limiter
-                for limit in self.limits.values()
-                if not limit.matters_to(server, sheds_by_age=sheds_by_age)
-            ]
-            warn_of_unreachable(unreachable, server)
-        if self.status is not None:
-            self.status.begin(environ)
-        return server is not None or "SERVER_SOFTWARE" in environ
-
 
 def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     """Return what the guard is to keep for an app.
@@ -213,8 +166,8 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     limiter.on_full = lambda: _collect_in_tests(get_app())
     wsgi_app: WSGIApplication = app.wsgi_app
     if isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app:
-        wsgi_app = _WeakApplication(app, wsgi_app.__func__)
-    flask = _WeakApplication(app, type(app).wsgi_app)
+        wsgi_app = WeakApplication(app, wsgi_app.__func__)
+    flask = WeakApplication(app, type(app).wsgi_app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)
     status = make_status(app, settings)
@@ -231,35 +184,14 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
         sender=get_app,
         observers=_make_observers(settings, store, status, get_app),
     )
-
+    middleware.reporter.bound_clients(limiter, settings.per_key)
     priorities = Priorities(settings.priorities, settings.priority)
     state = AppState(guard, settings, {DEFAULT: limit}, middleware, statuses, status, priorities)
     if status is not None:
         status.connect(middleware, state.limits)
     state.tell_apart([limit])
-    middleware.on_first = _first_look(state, get_app)
+    middleware.on_first = first_look(state, get_app)
     return state
-
-
-def _first_look(state: AppState, get_app: Callable[[], Flask]) -> OnFirst:
-    """Return what looks around when the first request comes; all views are there by then."""
-    looking = Lock()
-
-    def on_first(environ: WSGIEnvironment) -> OnFirst | None:
-        matcher = state.matcher(get_app(), get_app)
-        state.middleware.match = matcher or None  # Nobody pays for what isn't there.
-        # Several may come first. None of them waits: this lock may be older than a monkeypatch.
-        if not looking.acquire(blocking=False):
-            return None
-        state.tell_apart(state.limits.values(), matcher)
-        state.look_around(matcher)
-        return None if state.look_at_server(environ) else on_server
-
-    def on_server(environ: WSGIEnvironment) -> OnFirst | None:
-        is_one = "SERVER_SOFTWARE" in environ
-        return None if is_one and state.look_at_server(environ) else on_server
-
-    return on_first
 
 
 def _there_are(names: Iterable[str]) -> str:
@@ -295,7 +227,7 @@ def _make_metrics(name: str, get_app: Callable[[], Flask]) -> Observer:
 def attach(app: Flask, state: AppState) -> None:
     """Put the guard in front of an app."""
     if state.settings.json_backend is not None:
-        json.install(
+        install_json(
             app,
             state.settings.json_backend,
             style=state.settings.json_style,
@@ -307,7 +239,7 @@ def attach(app: Flask, state: AppState) -> None:
     app.wsgi_app = state.middleware  # type: ignore[method-assign]
 
 
-class _WeakApplication:
+class WeakApplication:
     """A method of an app's that is a WSGI app, without keeping the app alive.
 
     The app keeps the middleware, which keeps this. A strong reference would close the circle, and

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import asdict
 from functools import partial
-from textwrap import shorten
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
+from .complaints import one_line
 from .core.shared import SharedLimiter
 from .core.store import StoreError
 from .core.store import admitted_without
@@ -25,13 +25,11 @@ from .web.access import Access
 from .web.overlaps import warn_of_overlaps
 from .web.page import Sources
 from .web.page import make_page
-from .wsgi.servers import find_server
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
 
     from .core.decisions import Snapshot
@@ -40,15 +38,13 @@ if TYPE_CHECKING:
     from .wsgi.middleware import GuardMiddleware
     from .wsgi.servers import Server
 
-LONGEST_ERROR = 200
-"""How much of an error's text is told."""
-
 
 class Source:
     """What a worker tells of its limits; what it serves, the publisher knows."""
 
     def __init__(self) -> None:
-        self._server: Server | None = None
+        self.server: Server | None = None
+        """Which one calls the app, if that is known."""
         self._get_middleware: Any = lambda: None
         self._limits: dict[str, AppLimit] = {}
 
@@ -58,17 +54,13 @@ class Source:
         self._get_middleware = ref(middleware)
         self._limits = limits
 
-    def learn_of(self, environ: WSGIEnvironment) -> None:
-        """See which server calls the app."""
-        self._server = find_server(environ)
-
     def __call__(self) -> dict[str, Any] | None:
         """Return all that; None when the app is gone."""
         middleware: GuardMiddleware | None = self._get_middleware()
         if middleware is None:
             return None
         own = middleware.snapshot()
-        server = self._server
+        server = self.server
         return {
             "server": None if server is None else server.name,
             "threads": None if server is None else server.threads,
@@ -131,7 +123,7 @@ def _cluster_error(limit: AppLimit) -> str | None:
 
     assert isinstance(limit.store, ClusterStore)
     error = limit.store.error
-    return None if error is None else shorten(str(error), LONGEST_ERROR) or type(error).__name__
+    return None if error is None else one_line(error)
 
 
 def _admitted_alone(limit: AppLimit) -> str:
@@ -163,9 +155,9 @@ class Status:
         """Begin to know the limits, which may still become more."""
         self._source.connect(middleware, limits)
 
-    def begin(self, environ: WSGIEnvironment) -> None:
+    def begin(self, server: Server | None) -> None:
         """Begin to tell: this is the first request, or the first one of a server."""
-        self._source.learn_of(environ)
+        self._source.server = server
         self.publisher.start()
         app = None if self._has_begun else self._get_app()
         self._has_begun = True

@@ -11,6 +11,7 @@ from .core.decisions import Reason
 from .errors import RequestRejected
 from .errors import ServerBusy
 from .errors import TooManyInFlight
+from .tags import PREFIX
 from .wsgi.middleware import serve_unleased
 from .wsgi.rejections import rejection_headers
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from .core.decisions import Rejection
     from .wsgi.rejections import ProblemAnswer
 
-KEY = "flask_concurrency_guard.rejected"
+KEY = PREFIX + "rejected"
 
 _ERRORS: dict[int, type[RequestRejected]] = {503: ServerBusy, 429: TooManyInFlight}
 

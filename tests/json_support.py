@@ -13,7 +13,7 @@ from flask import Flask
 
 from flask_concurrency_guard.json import SafeJSONProvider
 from flask_concurrency_guard.json import features
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 from flask_concurrency_guard.json.backends import NAMES
 
 BACKENDS = NAMES

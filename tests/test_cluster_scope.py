@@ -206,14 +206,15 @@ def test_redis_py_is_asked_for(make_app: MakeApp, monkeypatch: pytest.MonkeyPatc
     )
 
 
-@pytest.mark.parametrize("scope", ["process", "host"])
-def test_there_is_nothing_to_see_in_another_scope(scope: str, tmp_path: Any) -> None:
+@pytest.mark.parametrize(
+    ("scope", "allowed"), [("process", "'process'"), ("host", "'process' or 'host'")]
+)
+def test_there_is_nothing_to_see_in_another_scope(scope: str, allowed: str, tmp_path: Any) -> None:
     _, guard = make_plain_app(scope=scope, dir=str(tmp_path / "folder"))
     with pytest.raises(SetupError) as raised:
         guard.snapshot(scope="cluster")
     assert str(raised.value) == (
-        "'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is:"
-        f" '{scope}'. Got 'cluster'."
+        f"'scope' must be {allowed} for the limit 'default', got 'cluster'."
     )
 
 

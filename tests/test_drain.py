@@ -28,6 +28,15 @@ def test_nobody_is_admitted_any_more() -> None:
     assert guard.drain() == 0
 
 
+def test_a_wrong_call_drains_nothing() -> None:
+    app, guard = make_app()
+    for wrong in (lambda: guard.drain(app), lambda: guard.drain(10, app), lambda: guard.drain("1")):
+        with pytest.raises(TypeError):
+            wrong()
+    assert guard.ready()
+    assert app.test_client().get("/x").status_code == 200
+
+
 def test_before_the_first_request() -> None:
     app, guard = make_app(exempt=["/healthz"])
     guard.drain()
@@ -55,7 +64,7 @@ def test_it_waits_for_what_is_in_flight() -> None:
     held = hold(app)
     assert guard.drain(0) == 1
     with ThreadPoolExecutor(1) as pool:
-        left = pool.submit(guard.drain, 10, app)
+        left = pool.submit(guard.drain, 10, app=app)
         assert not left.done()
         held.close()
         assert left.result(10) == 0

@@ -126,6 +126,22 @@ def test_a_view_class() -> None:
     assert passes(app, "/healthz")
 
 
+def test_a_method_of_a_view_class() -> None:
+    app = make_app()
+
+    class Health(MethodView):
+        @guard.exempt
+        def get(self) -> str:
+            return "fine"
+
+        def post(self) -> str:
+            return "noted"
+
+    app.add_url_rule("/healthz", view_func=Health.as_view("health"))
+    assert passes(app, "/healthz")
+    assert not passes(app, "/healthz", method="POST")
+
+
 def test_a_method_of_an_object() -> None:
     class Health:
         def check(self) -> str:

@@ -118,8 +118,8 @@ def test_use_before_set_up_is_refused() -> None:
     ConcurrencyGuard(app)
     for call in (
         lambda: ConcurrencyGuard().snapshot(app),
-        lambda: ConcurrencyGuard(make_app()).set_limit(3, app),
-        lambda: ConcurrencyGuard().set_mode("off", make_app()),
+        lambda: ConcurrencyGuard(make_app()).set_limit(3, app=app),
+        lambda: ConcurrencyGuard().set_mode("off", app=make_app()),
     ):
         with pytest.raises(SetupError) as error:
             call()

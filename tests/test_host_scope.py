@@ -170,10 +170,7 @@ def test_there_is_nothing_to_see_in_the_scope_of_a_process() -> None:
     _, guard = make_app(scope="process")
     with pytest.raises(SetupError) as raised:
         guard.snapshot(scope="host")
-    assert str(raised.value) == (
-        "'scope' must be 'process' here, or what 'CONCURRENCY_GUARD_SCOPE' is: 'process'."
-        " Got 'host'."
-    )
+    assert str(raised.value) == "'scope' must be 'process' for the limit 'default', got 'host'."
 
 
 def test_an_app_that_nobody_needs_takes_its_place_along(memory: Path) -> None:

@@ -25,6 +25,8 @@ from flask_concurrency_guard import request_admitted
 from flask_concurrency_guard import request_queued
 from flask_concurrency_guard import request_rejected
 from flask_concurrency_guard import request_released
+from flask_concurrency_guard.limit_settings import LimitSettings
+from flask_concurrency_guard.settings import SETTINGS
 
 
 def make_app(limits: Any = None, **settings: Any) -> tuple[Flask, ConcurrencyGuard]:
@@ -66,12 +68,43 @@ def test_slashes_in_front_make_no_difference(slashes: str) -> None:
     assert limits_of(app, f"{slashes}chart") == {"default", "charts"}
 
 
+@pytest.mark.parametrize("lenient", [True, False])
+def test_a_slash_at_the_end_that_may_be_there(lenient: bool) -> None:
+    app, _ = make_app({"reports": {"limit": 1, "match": ["/report", "/chart/"]}})
+    app.add_url_rule("/other", "other", lambda: "other", strict_slashes=not lenient)
+    for path in ("/report", "/chart/"):
+        assert limits_of(app, path) == {"default", "reports"}
+    for path in ("/report/", "/chart"):
+        assert limits_of(app, path) == ({"default", "reports"} if lenient else {"default"})
+
+
+def test_the_case_of_the_method_makes_no_difference() -> None:
+    app, guard = make_app()
+
+    class Report(MethodView):
+        @guard.limit("writes", 1)
+        def post(self) -> str:
+            return "written"
+
+    app.add_url_rule("/report", view_func=Report.as_view("report"))
+    for method in ("POST", "Post"):
+        environ = {"PATH_INFO": "/report", "REQUEST_METHOD": method}
+        with app.test_client().open(environ_overrides=environ, buffered=False) as response:
+            assert response.status_code == 200
+            assert guard.snapshot(name="writes").in_flight == 1
+
+
 def test_a_slash_at_the_end_that_may_be_left_out() -> None:
     app, guard = make_app()
     view = guard.limit("reports", 1)(lambda: "report")
     app.add_url_rule("/report/", "report", view, strict_slashes=False)
     assert limits_of(app, "/report/") == {"default", "reports"}
     assert limits_of(app, "/report") == {"default", "reports"}
+
+
+def test_all_settings_of_a_limit_have_a_type() -> None:
+    names = {setting.name for setting in SETTINGS if setting.per_limit}
+    assert set(LimitSettings.__annotations__) == names - {"limit"} | {"match", "endpoint"}
 
 
 def test_the_narrow_limit_rejects_and_leaves_the_rest_alone() -> None:
@@ -277,7 +310,7 @@ def test_a_blueprint() -> None:
     app, guard = make_app()
     reports = Blueprint("reports", __name__, url_prefix="/reports")
     reports.add_url_rule("/<int:year>", "year", lambda year: str(year))
-    guard.limit_blueprint(reports, "reports", 2, max_wait=0.5)
+    guard.limit("reports", 2, max_wait=0.5)(reports)
     app.register_blueprint(reports)
     assert limits_of(app, "/reports/2026") == {"default", "reports"}
     assert limits_of(app, "/reports/x") == {"default"}
@@ -403,8 +436,9 @@ def test_all_processes_of_a_host_share_one(tmp_path: Path) -> None:
         assert guard.snapshot(one, scope="host", name="reports").in_flight == 1
         assert other.test_client().get("/").status_code == 200
     assert other.test_client().get("/reports/1").status_code == 200
-    with pytest.raises(SetupError, match=r"'scope' must be 'process' here, .* 'process'\."):
+    with pytest.raises(SetupError) as error:
         guard.snapshot(one, scope="host")
+    assert str(error.value) == "'scope' must be 'process' for the limit 'default', got 'host'."
 
 
 def test_the_decision_is_a_tag() -> None:

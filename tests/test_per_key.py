@@ -8,7 +8,6 @@ import pytest
 from flask import Flask
 from support import make_app
 
-from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import ConfigurationError
 
 
@@ -45,6 +44,13 @@ def test_the_log_has_the_number_that_was_reached(caplog: pytest.LogCaptureFixtur
     assert caplog.messages == [
         "Rejected 1 request (client 1); one client may have 1 at once, of the limit 'reports'."
     ]
+
+
+def test_the_log_has_the_number_of_the_own_limit(caplog: pytest.LogCaptureFixture) -> None:
+    app, _ = make_app(key="remote_addr", per_key=1)
+    with ask(app):
+        assert ask(app).status_code == 429
+    assert caplog.messages == ["Rejected 1 request (client 1); one client may have 1 at once."]
 
 
 def test_clients_on_a_unix_socket_are_not_taken_for_one() -> None:
@@ -111,9 +117,13 @@ def test_rejected_through_flask() -> None:
 
 
 def test_the_same_limit_may_be_declared_twice() -> None:
-    guard = ConcurrencyGuard()
-    guard.limit("a", 2, key="header:X-Api-Key", per_key=1)
-    guard.limit("a", 2, key="header:X-Api-Key", per_key=1)
+    app, guard = make_app()
+    for path in ("/a", "/b"):
+        limited = guard.limit("a", 2, key="header:X-Api-Key", per_key=1)
+        app.add_url_rule(path, path, limited(lambda: "fine"))
+    with ask(app, "/a", "mine"):
+        assert ask(app, "/b", "mine").status_code == 429
+        assert ask(app, "/b", "other").status_code == 200
 
 
 @pytest.mark.parametrize(

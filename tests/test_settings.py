@@ -323,6 +323,28 @@ def test_a_wrong_value_says_what_to_write(key: str, value: Any, message: str) ->
     assert str(error.value) == f"'CONCURRENCY_GUARD_{key}' {message}"
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("me:hunter2@cache:6379", "'…@cache:6379'"),
+        ("redis:/me:hunter2@cache", "'…@cache'"),
+        ("me:hun//ter2@cache", "'…@cache'"),
+        ("redis://me:hun@ter2/@cache", "'redis://…@cache'"),
+        ("redis://me:hun/ter2@cache", "'redis://…@cache'"),
+        ("redis://me:hunter2\u2100@cache", "'redis://…@cache'"),
+        ("me:hunter2\n@cache", "'…@cache'"),
+        ("http://cache?a=1&password=hunter2&b=2", "'http://cache?a=1&password=…&b=2'"),
+    ],
+)
+def test_a_password_is_never_shown(url: str, shown: str) -> None:
+    with pytest.raises(ConfigurationError) as error:
+        read("STORE_URL", url)
+    message = str(error.value)
+    assert f"or None, got {shown} (" in message
+    assert "hun" not in message
+    assert "ter2" not in message
+
+
 @pytest.mark.parametrize("others", [{}, {"STYLE": "modern", "DATETIME": "http"}], ids=repr)
 def test_a_zone_that_http_dates_have_is_not_to_be_left_out(others: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError) as error:

@@ -10,8 +10,6 @@ from support import hold
 from support import make_app
 
 from flask_concurrency_guard import SetupError
-from flask_concurrency_guard.core.limiter import Limiter
-from flask_concurrency_guard.testing import FakeClock
 from flask_concurrency_guard.testing import disabled
 from flask_concurrency_guard.testing import full
 from flask_concurrency_guard.testing import in_flight
@@ -102,17 +100,6 @@ def test_no_guard_and_no_such_limit() -> None:
     app, _ = make_app()
     with pytest.raises(SetupError, match=r"^There is no limit 'a'\. There are: default\.$"):
         in_flight(app, name="a")
-
-
-def test_a_clock() -> None:
-    clock = FakeClock(5.0)
-    limiter = Limiter(1, clock=clock)
-    lease = limiter.acquire()
-    clock.advance(0.5)
-    lease.release()  # type: ignore[union-attr]
-    assert lease.held == 0.5  # type: ignore[union-attr]
-    with pytest.raises(ValueError, match=r"^Time doesn't go back"):
-        clock.advance(-1)
 
 
 def test_the_fixtures(pytester: pytest.Pytester) -> None:

@@ -20,6 +20,7 @@ from .checks.plan import make_plan
 from .checks.table import run_checks
 from .loading import find_state
 from .loading import load_app
+from .screen import json_option
 from .screen import make_screen
 from .screen import writing
 
@@ -38,7 +39,7 @@ Found = list[tuple[str, Finding]]
     help="After how many seconds the server, or a proxy, gives up a request.",
 )  # fmt: skip
 @click.option("--strict", is_flag=True, help="Fail for warnings as well.")
-@click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
+@json_option
 @click.pass_context
 def check(
     ctx: click.Context,

@@ -8,13 +8,12 @@ from typing import Any
 import click
 
 from .. import standard_json
-from ..errors import ConcurrencyGuardError
 from ..settings import SETTINGS
 from ..shown import in_words
 from ..shown import plain
 from ..shown import shown_settings
-from .loading import find_state
-from .loading import load_app
+from .loading import require_state
+from .screen import json_option
 from .screen import make_screen
 from .screen import writing
 
@@ -29,22 +28,14 @@ PER_LIMIT = [setting.name for setting in SETTINGS if setting.per_limit]
 
 @click.command()
 @click.option("--changed", is_flag=True, help="Only what is not as it is by default.")
-@click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
+@json_option
 @click.pass_context
 def config(ctx: click.Context, changed: bool, wants_json: bool) -> None:
     """Show each setting of the app, and where it came from.
 
     Passwords and functions are not shown, but for the names of the latter.
     """
-    try:
-        app = load_app(ctx)
-    except ConcurrencyGuardError as error:
-        raise click.ClickException(str(error)) from error
-    state = find_state(app)
-    if state is None:
-        raise click.ClickException(
-            f"The app '{app.name}' has no guard. Set it up with 'ConcurrencyGuard(app)'."
-        )
+    _, state = require_state(ctx)
     settings = [each for each in shown_settings(state.settings) if each.is_changed or not changed]
     with writing():
         if wants_json:

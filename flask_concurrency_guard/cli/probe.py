@@ -21,6 +21,7 @@ from .probing.show import as_json
 from .probing.show import show
 from .probing.target import BadTarget
 from .probing.target import find_target
+from .screen import json_option
 from .screen import make_screen
 from .screen import printable
 from .screen import writing
@@ -92,7 +93,7 @@ def _read_header(ctx: click.Context, option: click.Parameter, values: Sequence[s
 )  # fmt: skip
 @click.option("--insecure", is_flag=True, help="Take any certificate.")
 @click.option("--yes", is_flag=True, help="Really send requests to another machine.")
-@click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
+@json_option
 def probe(
     url: str,
     number: int,

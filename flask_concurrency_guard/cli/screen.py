@@ -17,18 +17,23 @@ from typing import Protocol
 
 import click
 
+from ..logs.terminal import NARROWEST
+from ..logs.terminal import WIDEST
+from ..logs.terminal import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from collections.abc import Sequence
     from typing import TextIO
-
-NARROWEST, WIDEST = 40, 100
 
 NARROWEST_CELL = 24
 """How many columns the last cell of a row needs beside the others. With fewer it goes below."""
 
 STYLES = {"ok": "green", "note": "cyan", "warning": "yellow", "error": "bold red", "": ""}
 """How what is so severe looks."""
+
+json_option = click.option("--json", "wants_json", is_flag=True, help="Write JSON.")
+"""For each command: whether to write what others read."""
 
 
 @contextmanager
@@ -46,6 +51,11 @@ def writing() -> Iterator[None]:
         with suppress(OSError):
             sys.stdout.close()  # Otherwise Python tries once more, at its end.
         raise click.ClickException(f"The output can't be written: {error.strerror}.") from error
+
+
+def counted(number: int, what: str) -> str:
+    """Return so many of what, in words."""
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 class Screen(Protocol):
@@ -87,9 +97,8 @@ def _console(stream: TextIO) -> Any:
 
 def printable(text: str, stream: TextIO | None = None) -> str:
     """Return `text` as the stream can show it, and the terminal only shows it."""
-    shown = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return shown.encode(encoding, "backslashreplace").decode(encoding)
+    return harmless(text).encode(encoding, "backslashreplace").decode(encoding)
 
 
 class PlainScreen:

@@ -9,20 +9,17 @@ import click
 
 from .. import standard_json
 from ..core.line import Order
-from ..logs.opening import size_of
 from ..logs.progress import showing
-from ..logs.reading import read_logs
-from ..logs.reading import without_collector
 from ..logs.replay.candidates import Settings
 from ..logs.replay.candidates import read_limit
 from ..logs.replay.comparison import compare
 from ..logs.replay.describe import describe
 from ..logs.replay.workload import Collector
 from ..logs.replay.workload import Workload
-from ..logs.requests import TimeIs
 from ..logs.show import show
-from .report import TIME_IS
-from .report import telling_errors
+from .reading import reading
+from .reading import time_is_option
+from .screen import json_option
 from .screen import writing
 
 LONG = 20_000
@@ -121,14 +118,8 @@ def _read_finite(context: click.Context, parameter: click.Parameter, value: floa
     help="How many to take, of the densest part of the log.",
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="What chance depends on.")
-@click.option("--json", "as_json", is_flag=True, help="Print all figures as one JSON object.")
-@click.option(
-    "--time-is",
-    type=click.Choice([str(each) for each in TimeIs]),
-    default=str(TimeIs.END),
-    show_default=True,
-    help=TIME_IS,
-)
+@json_option
+@time_is_option
 def simulate(
     files: tuple[str, ...],
     limits: tuple[int | str, ...],
@@ -143,7 +134,7 @@ def simulate(
     contention: bool,
     most: int,
     seed: int,
-    as_json: bool,
+    wants_json: bool,
     time_is: str,
 ) -> None:
     """Let what stands in access logs happen again under other limits, and compare: how many are
@@ -151,8 +142,7 @@ def simulate(
 
     FILE is as for 'flask guard report'. The log needs times and durations. No app is needed.
     """
-    with telling_errors():
-        workload = _read(files, TimeIs(time_is), most, seed)
+    workload = _read(files, time_is, most, seed)
     work = len(workload) * len(limits)
     with showing(work, what="simulating", least=LONG) as on_done:
         found = compare(
@@ -166,15 +156,15 @@ def simulate(
             on_done=on_done,
         )
     with writing():
-        if as_json:
+        if wants_json:
             click.echo(standard_json.dumps(asdict(found), indent=2))
         else:
             show(describe(found))
 
 
-def _read(names: tuple[str, ...], time_is: TimeIs, most: int, seed: int) -> Workload:
+def _read(names: tuple[str, ...], time_is: str, most: int, seed: int) -> Workload:
     collector = Collector()
-    with showing(size_of(names)) as on_bytes, without_collector():
-        for requests in read_logs(names, [], time_is=time_is, on_bytes=on_bytes):
+    with reading(names, time_is, []) as batches:
+        for requests in batches:
             collector.add(requests)
-    return collector.workload(most, seed)
+        return collector.workload(most, seed)

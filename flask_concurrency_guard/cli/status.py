@@ -9,21 +9,22 @@ import time
 from typing import TYPE_CHECKING
 
 import click
-from flask import current_app
-from flask.cli import with_appcontext
 
 from .. import standard_json
 from ..core.store import StoreError
 from ..observe.overview import describe
 from ..observe.workers import Worker
 from ..observe.workers import read_workers
-from ..state import EXTENSION
 from ..status import place_finder
+from .loading import require_state
+from .screen import json_option
 from .screen import writing
 from .status_text import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from flask import Flask
 
     from ..state import AppState
 
@@ -33,22 +34,22 @@ EVERY = 1.0
 
 @click.command("status", short_help="Show what all workers are doing.")
 @click.option("--watch", is_flag=True, help="Go on showing it, until Ctrl-C.")
-@click.option("--json", "as_json", is_flag=True, help="Write it as JSON, with all there is.")
-@with_appcontext
-def status(*, watch: bool, as_json: bool) -> None:
+@json_option
+@click.pass_context
+def status(ctx: click.Context, *, watch: bool, wants_json: bool) -> None:
     """Show what all workers of the app on this host are doing.
 
     Limits, what is in flight and waits, what was rejected and why, what came out in the last ten
     seconds, and the requests that take longest. The workers have to be told to tell it:
     CONCURRENCY_GUARD_STATUS.
     """
-    if watch and as_json:
+    if watch and wants_json:
         raise click.UsageError("'--json' is written once. Leave '--watch' out.")
-    read = _reader()
+    read = _reader(*require_state(ctx))
     if watch and sys.stdout.isatty() and not _is_dumb():
         _watch(lambda: _shown(read()))
         return
-    if as_json:
+    if wants_json:
         now = time.time()
         text = standard_json.dumps(describe(read(), now), indent=2)
     else:
@@ -57,13 +58,8 @@ def status(*, watch: bool, as_json: bool) -> None:
         click.echo(text)
 
 
-def _reader() -> Callable[[], list[Worker]]:
-    state: AppState | None = current_app.extensions.get(EXTENSION)
-    if state is None:
-        raise click.ClickException(
-            "This app has no 'ConcurrencyGuard'. Set it up with 'ConcurrencyGuard(app)' first."
-        )
-    find_place = place_finder(current_app, state.settings)
+def _reader(app: Flask, state: AppState) -> Callable[[], list[Worker]]:
+    find_place = place_finder(app, state.settings)
     is_on = state.status is not None
 
     def read() -> list[Worker]:

@@ -10,6 +10,7 @@ import click
 
 from ..observe.overview import all_limits
 from ..observe.overview import recent_rates
+from .screen import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +41,7 @@ def render(
     columns = max(NARROWEST, min(columns, WIDEST))
     alive = [worker for worker in workers if worker.is_alive]
     clock = time.strftime("%H:%M:%S", time.localtime(now))
-    count = "1 worker" if len(alive) == 1 else f"{len(alive) or 'no'} workers"
+    count = counted(len(alive), "worker") if alive else "no workers"
     right = min(columns, COLUMNS) - len(count)
     parts = [[click.style(count, bold=True) + clock.rjust(right)]]
     if alive:

@@ -369,14 +369,17 @@ class Admission:
         while (lease := self._line.peek(self._taken(), self._places)) is not None:
             if not self._has_room(self._cost(lease.claim)):
                 return
-            self._line.pop(lease)
-            if lease._wakeup is not None:
-                self._grant(lease, lease._wakeup)
-            elif self._leave_shadow_line(lease):
-                lease._beyond = False
-                self._beyond -= lease.cost
-                if self._shares is not None:
-                    self._shares.enter(lease.claim, lease.cost)
+            self._let_in(lease)
+
+    def _let_in(self, lease: Lease) -> None:
+        self._line.pop(lease)
+        if lease._wakeup is not None:
+            self._grant(lease, lease._wakeup)
+        elif self._leave_shadow_line(lease):
+            lease._beyond = False
+            self._beyond -= lease.cost
+            if self._shares is not None:
+                self._shares.enter(lease.claim, lease.cost)
 
     def _grant(self, lease: Lease, wakeup: Lock) -> None:
         self._admit(lease)

@@ -38,8 +38,8 @@ class CoDel:
     Sources: Nichols and Jacobson, "Controlling Queue Delay", ACM Queue 10(5), 2012;
     ``folly/executors/Codel.cpp``.
 
-    :param target: how long the least delay may be, in seconds.
-    :param interval: how long a burst may last, in seconds.
+    :param target: how long the least delay may be, in seconds; folly's, where not given.
+    :param interval: how long a burst may last, in seconds; folly's, where not given.
     :param clock: a monotonic clock, in seconds.
     """
 

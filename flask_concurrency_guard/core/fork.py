@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import import_module
 from typing import Protocol
 from weakref import WeakSet
@@ -22,13 +23,37 @@ class Forkable(Protocol):
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
+# What makes locks, when all began that there is.
+_make_lock = threading.Lock
+
 
 def reset_after_fork(forkable: Forkable) -> None:
     """Call `forkable.after_fork` in every child that this process forks, while it is alive."""
     _forkables.add(forkable)
 
 
+def reset_if_patched() -> None:
+    """Start afresh, once, where gevent or eventlet has replaced the locks since then.
+
+    gunicorn with ``--preload`` does so in its workers, with the app made long before. Whoever waits
+    for a lock from before would stop all greenlets, and so the one that has it.
+    """
+    if threading.Lock is not _make_lock:
+        _reset_all()
+
+
+def threads_stand_still() -> bool:
+    """Return whether a thread only goes on while requests are served.
+
+    uWSGI up to 2.0.26 keeps Python's lock between them, if it isn't told of threads.
+    """
+    uwsgi = sys.modules.get("uwsgi")
+    return uwsgi is not None and not getattr(uwsgi, "has_threads", True)
+
+
 def _reset_all() -> None:
+    global _make_lock
+    _make_lock = threading.Lock
     for forkable in tuple(_forkables):
         forkable.after_fork()
 

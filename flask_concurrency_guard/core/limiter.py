@@ -77,9 +77,14 @@ class Limiter(Admission):
         return self._line.is_rush and self.in_flight >= self._places
 
     @property
+    def queued(self) -> int:
+        """How many stand in the line. Unlike a snapshot, this calls nobody back."""
+        return len(self._line)
+
+    @property
     def waiting(self) -> int:
         """How many wait in the line. In shadow mode nobody really does."""
-        return len(self._line) if self.mode is _ENFORCE else 0
+        return self.queued if self.mode is _ENFORCE else 0
 
     def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit, at once and without blocking.

@@ -41,7 +41,8 @@ class RankedLine(Line):
         self._passed: dict[Group, int] = {}
 
     def __len__(self) -> int:
-        return sum(map(len, self._groups.values()))
+        # Of a copy, since it may be asked for without the limiter's lock.
+        return sum(map(len, tuple(self._groups.values())))
 
     def __iter__(self) -> Iterator[Lease]:
         for waiting in self._groups.values():

@@ -165,6 +165,9 @@ class SharedLimiter(Limiter):
         while (lease := self._line.peek(self._taken(), self._places)) is not None:
             if not self._borrow(self._cost(lease.claim), starving=starving):
                 return
+            self._let_in(
+                lease
+            )  # It is entered. To ask again would be in vain where there is no store.
             self._advance_line()
 
     def _borrow(self, cost: int, *, starving: bool = False) -> bool:

@@ -10,6 +10,7 @@ from .document import Section
 from .document import Table
 from .histogram import Spread
 from .requests import REJECTED_BY_STATUS
+from .terminal import harmless
 from .times import shown_time
 
 LONGEST_PATH = 60
@@ -92,5 +93,5 @@ def _slow(slow: SlowRequest) -> tuple[str, ...]:
 
 def shortened(path: str) -> str:
     """Return a path as it may be shown: not too long, and with nothing in it that isn't text."""
-    shown = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in path)
+    shown = harmless(path)
     return shown if len(shown) <= LONGEST_PATH else shown[: LONGEST_PATH - 1] + "…"

@@ -18,6 +18,7 @@ from typing import Any
 from typing import cast
 
 from .errors import LogError
+from .terminal import harmless
 
 CHUNK = 1 << 17
 """So many bytes are read at once. More of them take more memory, and no less time."""
@@ -117,7 +118,8 @@ def open_log(name: str) -> Iterator[Source]:
     if name == STANDARD_INPUT:
         yield _source("the standard input", sys.stdin.buffer)
         return
-    shown = os.fsencode(name).decode(errors="replace")  # Names need not be UTF-8.
+    # Names need not be UTF-8, and whoever may send files has chosen some.
+    shown = harmless(os.fsencode(name).decode(errors="replace"))
     try:
         raw = Path(name).open("rb")  # noqa: SIM115
     except FileNotFoundError:

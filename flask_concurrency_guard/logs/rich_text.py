@@ -9,7 +9,8 @@ from .bars import draw
 from .document import Chart
 from .document import Document
 from .document import Table
-from .text import WIDEST
+from .terminal import WIDEST
+from .terminal import harmless
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -25,7 +26,7 @@ def show(document: Document, console: Console) -> None:
     for number, section in enumerate(document.sections):
         if number:
             console.print()
-        console.print(Text(section.title, style="bold"))
+        console.print(Text(harmless(section.title), style="bold"))
         for part in section.parts:
             if isinstance(part, Table):
                 console.print(_table(part))
@@ -37,7 +38,7 @@ def show(document: Document, console: Console) -> None:
                 console.print(Text("\n".join(lines[:-1]), style=style), no_wrap=True, crop=False)
                 console.print(Text(lines[-1], style="dim"), no_wrap=True, crop=False)
             else:
-                console.print(Text(part), width=min(console.width, WIDEST))
+                console.print(Text(harmless(part)), width=min(console.width, WIDEST))
 
 
 def _table(table: Table) -> Any:
@@ -55,11 +56,11 @@ def _table(table: Table) -> Any:
     titles = table.columns or ("",) * len(table.rows[0])
     for place, title in enumerate(titles):
         drawn.add_column(
-            Text(title),
+            Text(harmless(title)),
             justify="left" if place < left else "right",
             overflow="fold",
             style="" if table.columns or place else "dim",
         )
     for row in table.rows:
-        drawn.add_row(*[Text(cell) for cell in row])
+        drawn.add_row(*[Text(harmless(cell)) for cell in row])
     return drawn

@@ -33,13 +33,27 @@ FIELDS = {
 """What the words after the request may be called, and which field each is."""
 
 _COLOURS = rb"(?:\x1b\[[\d;]*+m)*+"  # By which Flask's development server tells statuses.
-_REQUEST = b'"' + _COLOURS + rb'([A-Z]++) ([^ "?\n]++)[^"\n]*+"'
+# A quote behind a backslash is one that a client has sent: in a user name, which stands in front
+# of the request, or in the request itself. What it says is no request, and doesn't end one.
+_ESCAPED = rb'(?<=\\)"'
+_IN_FRONT = rb'(?:[^"\n]*+' + _ESCAPED + b")*+"
+_REQUEST = (
+    rb'(?<!\\)"'
+    + _COLOURS
+    + rb'([A-Z]++) ([^ "?\n]++(?:'
+    + _ESCAPED
+    + rb'[^ "?\n]*+)*+)[^"\n]*+(?:'
+    + _ESCAPED
+    + rb'[^"\n]*+)*+"'
+)
 # Flask's development server has a space between day and hour, and no zone.
 _CLOCK = rb"\d\d/[A-Z][a-z]{2}/\d{4}[: ]\d\d:\d\d:\d\d(?: [+-]\d{4})?+"
 _TIME = rb"\[(" + _CLOCK + rb")\]"
 _NO_TIME = rb'(?![^"\n]*\[' + _CLOCK + rb'\])[^"\n]*+'
 _STATUS = rb" (\d{3})(?![^ \r\n])"
-_BETWEEN = rb'[^"\n]*?'
+_END = rb'(?![^ "\r\n])'
+# gunicorn doesn't escape a backslash, so a client can hide the quote that closes its name.
+_UNCLOSED = rb'[^"\n]*+' + QUOTED.removesuffix(b'"') + rb"\\?+"
 
 _VALUES = {
     "process": b"<?" + COUNT + b">?",  # gunicorn's '%(p)s' is in angle brackets.
@@ -62,9 +76,10 @@ class ServerFormat:
 
     name = "a server's access log"
 
-    _begin = re.compile(rb'([^"]*?)(?:' + _TIME + rb'[^"]*+)?' + _REQUEST + _STATUS)
+    _begin = re.compile(b"(" + _IN_FRONT + rb')([^"\n]*+)' + _REQUEST + _STATUS)
+    _time = re.compile(_TIME)
     _word = re.compile(
-        rb"(?<![\w.-])([a-z_]+)=(" + QUOTED + rb'|[^ "]*+)|(' + QUOTED + b")", re.ASCII
+        rb"(?<![\w.-])([a-z_]+)=(" + QUOTED + rb'|[^ "]*+)|(' + QUOTED + b')|"', re.ASCII
     )
 
     def shape(self, line: bytes) -> list[Part] | None:
@@ -73,16 +88,15 @@ class ServerFormat:
         begin = self._begin.match(line)
         if begin is None:
             return None
-        if begin[2] is None:
-            parts = [Part(_NO_TIME)]
-        else:
-            # The quicker one where it does: syslog has brackets of its own in front.
-            front = rb'[^"\n]*?' if b"[" in begin[1] else rb'[^"\[\n]*+'
-            parts = [Part(front + _TIME + rb'[^"\n]*+', ("second",))]
+        parts = [Part(_IN_FRONT)] if begin[1] else []
+        parts.append(self._front(begin[2]))
         parts.append(Part(_REQUEST, ("method", "path")))
         parts.append(Part(_STATUS, ("status",)))
         seen: set[str] = set()
         for word in self._word.finditer(line, begin.end()):
+            if word[0] == b'"':
+                parts.append(Part(_UNCLOSED))
+                break
             part = _quoted() if word[3] else _part(word[1], word[2], seen)
             if part is not None:
                 parts.append(part)
@@ -90,14 +104,22 @@ class ServerFormat:
         parts.append(Part(rb'[^"\n]*+'))
         return parts
 
+    def _front(self, text: bytes) -> Part:
+        """Return what reads the time. It is the last one: who is named before it may lie."""
+        if self._time.search(text) is None:
+            return Part(_NO_TIME)
+        # The quicker one where it does: syslog has brackets of its own in front.
+        if text.count(b"[") == 1:
+            return Part(rb'[^"\[\n]*+' + _TIME + rb'[^"\[\n]*+', ("second",))
+        return Part(rb'(?>[^"\n]*' + _TIME + rb')[^"\n]*+', ("second",))
+
 
 def _quoted() -> Part:
-    return Part(_BETWEEN + QUOTED)
+    return Part(rb'[^"\n]*+' + QUOTED)
 
 
 def _part(key: bytes, value: bytes, seen: set[str]) -> Part | None:
     """Return what reads a word; None for one that tells nothing."""
-    begin = _BETWEEN + rb"(?<![\w.-])" + key + b"="
     field = FIELDS.get(key, "")
     if field == "duration" and key == b"duration" and value.isdigit():
         field = "duration_us"  # As gunicorn and Apache print '%D'.
@@ -107,10 +129,19 @@ def _part(key: bytes, value: bytes, seen: set[str]) -> Part | None:
         if field == "duration" and key == b"request_time":
             pattern = SECONDS
         if re.fullmatch(pattern, value):
-            return Part(begin + pattern + rb'(?![^ "\r\n])', (field,))
+            return _first(key, pattern + _END, (field,))
         if value == b"-":  # What servers print where there is nothing.
-            return Part(begin + rb'-(?![^ "\r\n])')
-    return Part(begin + QUOTED) if value.startswith(b'"') else None
+            return _first(key, b"-" + _END)
+    return _first(key, QUOTED) if value.startswith(b'"') else None
+
+
+def _first(key: bytes, value: bytes, fields: tuple[str, ...] = ()) -> Part:
+    """Return what reads the first word with such a value, and no later one.
+
+    A client may have written hundreds of them. Without the atomic group a line that doesn't fit in
+    the end would be tried with each of them, together with each of those of all other words.
+    """
+    return Part(rb'(?>[^"\n]*?(?<![\w.-])' + key + b"=" + value + b")", fields)
 
 
 def _kind(field: str) -> str:

@@ -52,8 +52,9 @@ class Tally:
         self.is_precise = True
         """Whether all times tell fractions of seconds."""
         self.timed = 0
-        """How many have a time, and how many of those that were served a duration as well."""
+        """How many have a time."""
         self.measured = 0
+        """How many of those that were served have a duration."""
         self.statuses: Counter[bytes] = Counter()
         self.outcomes: Counter[str] = Counter()
         self.causes: Counter[tuple[str, str, str]] = Counter()

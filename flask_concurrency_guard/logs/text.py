@@ -10,10 +10,9 @@ from .bars import draw
 from .document import Chart
 from .document import Document
 from .document import Table
-
-NARROWEST = 40
-WIDEST = 100
-"""Columns. What is wider is hard to read."""
+from .terminal import NARROWEST
+from .terminal import WIDEST
+from .terminal import harmless
 
 
 def plain(document: Document, width: int = 80, *, is_ascii: bool = False) -> str:
@@ -31,7 +30,7 @@ def _lines(document: Document, width: int, *, is_ascii: bool) -> Iterator[str]:
     for number, section in enumerate(document.sections):
         if number:
             yield ""
-        yield section.title
+        yield harmless(section.title)
         yield ("-" if is_ascii else "─") * len(section.title)
         for place, part in enumerate(section.parts):
             if place and isinstance(part, Table | Chart):
@@ -43,12 +42,13 @@ def _lines(document: Document, width: int, *, is_ascii: bool) -> Iterator[str]:
             else:
                 # A path or a setting that is broken can't be copied.
                 yield from textwrap.wrap(
-                    part, width, break_long_words=False, break_on_hyphens=False
+                    harmless(part), width, break_long_words=False, break_on_hyphens=False
                 )
 
 
 def _table(table: Table) -> Iterator[str]:
-    rows = [table.columns, *table.rows] if table.columns else list(table.rows)
+    every = [table.columns, *table.rows] if table.columns else table.rows
+    rows = [[harmless(cell) for cell in row] for row in every]
     left = table.left if table.columns else 2
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:

@@ -1,1 +1,1 @@
-"""What can be seen of the guard from outside: in logs, and from inside a request."""
+"""What can be seen of the guard: in logs and metrics, by other processes, and inside a request."""

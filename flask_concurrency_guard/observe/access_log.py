@@ -27,6 +27,8 @@ from ..tags import tag_key
 from .current import current_environ
 from .outcomes import REJECTED
 from .outcomes import outcome_of
+from .requests import LONGEST_METHOD
+from .requests import path_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -40,10 +42,12 @@ LONGEST_PATH = 500
 """In bytes. Even if each of them has to be encoded, a line stays below the 4,096 that nobody else
 who writes into the same pipe can tear apart (`PIPE_BUF`)."""
 
-LONGEST_METHOD = 20
-
+_PROCESS_ID = tag_key("process_id")
+_THREAD_ID = tag_key("thread_id")
 _QUEUE_AGE = tag_key("queue_age")
 _QUEUE_TIME = tag_key("queue_time")
+_IN_FLIGHT = tag_key("in_flight")
+_LIMIT = tag_key("limit")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:*+-]+")
 Fields = dict[str, Any]
@@ -68,7 +72,7 @@ class AccessLog:
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Note what the request was when it came. What is inside the guard may rewrite it."""
         came = time.time() - environ[_QUEUE_TIME]
-        environ[self._came] = came, environ["REQUEST_METHOD"], _path(environ)
+        environ[self._came] = came, environ["REQUEST_METHOD"], path_of(environ)
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Log a request that was admitted, or exempt."""
@@ -80,7 +84,7 @@ class AccessLog:
         if not rejection.enforced:
             return
         duration = rejection.queue_time + time.monotonic() - environ[DECIDED_AT_KEY]
-        environ[self._came] = time.time() - duration, environ["REQUEST_METHOD"], _path(environ)
+        environ[self._came] = time.time() - duration, environ["REQUEST_METHOD"], path_of(environ)
         self._log(environ, REJECTED, rejection, duration)
 
     def _log(
@@ -170,19 +174,15 @@ def _fields(
     if rejection is not None:
         fields["reason"] = str(rejection.reason)
         fields["limiter"] = rejection.limiter
-    fields["process_id"] = environ["flask_concurrency_guard.process_id"]
-    fields["thread_id"] = environ["flask_concurrency_guard.thread_id"]
+    fields["process_id"] = environ[_PROCESS_ID]
+    fields["thread_id"] = environ[_THREAD_ID]
     if _QUEUE_AGE in environ:
         fields["queue_age"] = environ[_QUEUE_AGE]
     fields["queue_time"] = round(environ[_QUEUE_TIME], 6)
     fields["duration"] = round(duration, 6)
-    fields["in_flight"] = environ["flask_concurrency_guard.in_flight"]
-    fields["limit"] = environ["flask_concurrency_guard.limit"]
+    fields["in_flight"] = environ[_IN_FLIGHT]
+    fields["limit"] = environ[_LIMIT]
     return fields
-
-
-def _path(environ: WSGIEnvironment) -> str:
-    return f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
 
 
 def _text(text: str, longest: int) -> str:

@@ -17,6 +17,7 @@ class TagFilter(logging.Filter):
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
+        """Add the tags to a record. All records pass."""
         environ = current_environ.get() or {}
         for tag in TAGS:
             setattr(record, tag, environ.get(tag_key(tag), "-"))

@@ -142,7 +142,7 @@ class _Instruments:
         )
         meter.create_observable_up_down_counter(
             f"{PREFIX}queued_requests",
-            [self._observing(lambda limiter: limiter.snapshot().queued)],
+            [self._observing(lambda limiter: limiter.queued)],
             "{request}",
             "Requests that wait for a place.",
         )

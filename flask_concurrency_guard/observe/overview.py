@@ -69,9 +69,9 @@ class Rates:
     """What came out of something lately."""
 
     good: float
-    """How many requests a second ended with another status than 5xx."""
+    """How many requests a second ended with a status below 500."""
     failed: float
-    """How many a second ended with 5xx."""
+    """How many a second ended with 5xx, or with no answer at all."""
     rejected: float
     """How many a second were rejected."""
     p50: float | None

@@ -49,6 +49,9 @@ class Posting:
 
     def __init__(self, folder: Path, name: str) -> None:
         make_private(folder)
+        # Deletes what those before have left: there may be nobody who ever looks.
+        with suppress(OSError):
+            read_postings(folder, name)
         # The same process id may be there twice, in two containers that share the folder.
         self.path = folder / f"{name}:{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

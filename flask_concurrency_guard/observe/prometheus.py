@@ -260,7 +260,7 @@ class _Series:
             self._limits.set(limit)
             self._shared_limit = limit
         if queues or self._told.get(self._queue):
-            self._tell(self._queue, self._limiter.snapshot().queued)
+            self._tell(self._queue, self._limiter.queued)
 
     def _tell(self, gauge: Any, value: int) -> None:
         before = self._told.get(gauge, 0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
+import math
 import os
-import sys
 import threading
 import time
 from collections import Counter
@@ -16,7 +16,11 @@ from typing import Any
 from weakref import ref
 
 from .. import standard_json
+from ..complaints import complain
+from ..complaints import note
+from ..complaints import write_notes
 from ..core.fork import reset_after_fork
+from ..core.fork import threads_stand_still
 from ..core.store import StoreError
 from ..tags import STATUS_KEY
 from ..tags import tag_key
@@ -26,6 +30,7 @@ from .history import bucket
 from .history import step_at
 from .history import write_durations
 from .postings import Posting
+from .requests import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,11 +52,11 @@ EVERY = 1.0
 """How many seconds there are between two looks. All processes look at the same moments, so that
 what they have in flight can be added up."""
 
+RETRY = 1.0
+"""After how many seconds to try again, where no thread could be started."""
+
 MOST_SERVED = 50
 """How many requests are told of in detail, the longest in flight first."""
-
-LONGEST_METHOD = 20
-LONGEST_PATH = 200
 
 _MOST_ENDED = 50_000  # In one second; where no thread looks, it is what stays in memory.
 _THREAD_ID = tag_key("thread_id")
@@ -92,6 +97,7 @@ class Publisher:
         # Neither needs a lock: each is one step of the interpreter's.
         self._ended: deque[tuple[float, str | None]] = deque(maxlen=_MOST_ENDED)
         self._thread: threading.Thread | None = None
+        self._next_start = -math.inf
         self._history = History()
         self._rejected = 0
         self._started = time.time()
@@ -114,14 +120,13 @@ class Publisher:
 
     def start(self) -> None:
         """Begin to tell, unless that has been done."""
-        if self._thread is not None:
+        if self._thread is not None or time.monotonic() < self._next_start:
             return
         # Two requests that come first may both do it: then one of the threads ends.
         self._thread = thread = threading.Thread(
             target=_run, args=(ref(self),), name="flask_concurrency_guard.status", daemon=True
         )
-        uwsgi = sys.modules.get("uwsgi")
-        if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
+        if threads_stand_still():
             logger.warning(
                 "uWSGI runs no thread of an app's between requests, so the status of an idle worker"
                 " is an old one. Start uWSGI with '--enable-threads'."
@@ -129,7 +134,8 @@ class Publisher:
         try:
             thread.start()
         except RuntimeError:
-            logger.exception("Nobody tells the status: there can be no more threads.")
+            self._thread, self._next_start = None, time.monotonic() + RETRY
+            complain(logger, "Nobody tells the status: there can be no more threads.")
 
     def is_mine(self) -> bool:
         """Return whether it is this thread that is to tell."""
@@ -149,6 +155,7 @@ class Publisher:
                 self._post(self._describe_all(told, now, is_last))
             except Exception as error:
                 self._fail(error)
+        write_notes()
         return True
 
     def say_goodbye(self) -> None:
@@ -197,7 +204,7 @@ class Publisher:
         served = sorted(in_flight, key=_since)[:MOST_SERVED]
         return [
             {
-                "what": self._describe(environ),
+                "what": name_of(environ, show_query=self._show_query),
                 "seconds": round(max(0.0, now - started), 3),
                 "thread_id": environ.get(_THREAD_ID),
                 # Once, where each client has its part of a limit, which is a lease of its own.
@@ -205,15 +212,6 @@ class Publisher:
             }
             for environ, started, leases in served
         ]
-
-    def _describe(self, environ: WSGIEnvironment) -> str:
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        if self._show_query and (query := environ.get("QUERY_STRING")):
-            path = f"{path}?{query}"
-        readable = path.encode("latin-1", "replace").decode("utf-8", "replace")
-        method = str(environ.get("REQUEST_METHOD", ""))[:LONGEST_METHOD]
-        cut = readable if len(readable) <= LONGEST_PATH else f"{readable[: LONGEST_PATH - 1]}…"
-        return "".join(char if char.isprintable() else "?" for char in f"{method} {cut}")
 
     def _post(self, text: bytes) -> None:
         if self._posting is None:
@@ -225,16 +223,16 @@ class Publisher:
             self._posting = None
         if self._has_failed:
             self._has_failed = False
-            logger.warning("The status of this process can be seen again.")
+            note(logger, logging.WARNING, "The status of this process can be seen again.")
 
     def _fail(self, error: Exception) -> None:
         if self._has_failed:
             return
         self._has_failed = True
         if isinstance(error, OSError | StoreError):
-            logger.error("The status of this process can't be seen: %s", error)
+            note(logger, logging.ERROR, "The status of this process can't be seen: %s", error)
         else:
-            logger.exception("The status of this process can't be seen.")
+            complain(logger, "The status of this process can't be seen.", later=True)
 
     def __del__(self) -> None:
         if self._posting is not None:

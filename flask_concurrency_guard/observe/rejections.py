@@ -8,7 +8,6 @@ import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 from weakref import WeakSet
 
 from ..core.decisions import DEFAULT
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
     from ..core.limiter import Limiter
 
 logger = logging.getLogger("flask_concurrency_guard.rejections")
-
-client_shares: WeakKeyDictionary[Limiter, int] = WeakKeyDictionary()
-"""How many requests one client may have, of the limiters that bound it: they count who is rejected
-for that, and don't know it themselves."""
 
 
 class RejectionLog:
@@ -43,6 +38,9 @@ class RejectionLog:
 
     def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
         self.limiter = limiter
+        self.client_share: int | None = None
+        """How many requests one client may have, if that is bounded. The limiter counts who is
+        rejected for it, and doesn't know it."""
         self._clock = clock
         self.after_fork()
         reset_after_fork(self)
@@ -94,7 +92,7 @@ class RejectionLog:
                 "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
                 _requests(sum(new.values())),
                 ", ".join(f"{reason} {count}" for reason, count in new.items()),
-                _reached(new, snapshot, client_shares.get(self.limiter)),
+                _reached(new, snapshot, self.client_share),
                 extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
             )
 

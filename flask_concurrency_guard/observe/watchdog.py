@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
 import sys
 import threading
@@ -14,8 +15,10 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
 
+from ..complaints import complain
 from ..core.fork import reset_after_fork
 from .current import current_environ
+from .requests import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +31,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flask_concurrency_guard.watchdog")
 
-LONGEST_METHOD = 20
-LONGEST_PATH = 200
 OUTERMOST, INNERMOST = 8, 12
 """How many frames of a stack to show, from its beginning and from its end."""
 
@@ -40,6 +41,9 @@ MACHINERY = re.compile(
     r"flask_concurrency_guard\.|flask\.(app|views)$|werkzeug\.(middleware\.|wsgi$)"
 )
 """The modules that stand between the guard and what the app has written itself."""
+
+RETRY = 1.0
+"""After how many seconds to try again, where no thread could be started."""
 
 LOOKS = 4
 """How often to look while a request takes as long as it may."""
@@ -71,6 +75,7 @@ class Watchdog:
         """Forget the parent's requests, and its thread, which isn't here."""
         self._watched: dict[int, _Watched] = {}
         self._thread: threading.Thread | None = None
+        self._next_start = -math.inf
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Watch a request."""
@@ -101,6 +106,8 @@ class Watchdog:
         return min(self._after / LOOKS, LONGEST_PAUSE) if is_mine else None
 
     def _start(self) -> None:
+        if self._clock() < self._next_start:
+            return
         # Two requests that come first may both do it: then one of the threads ends.
         name = "flask_concurrency_guard.watchdog"
         self._thread = thread = threading.Thread(
@@ -109,13 +116,12 @@ class Watchdog:
         try:
             thread.start()
         except RuntimeError:
-            logger.exception("Nobody looks for slow requests: there can be no more threads.")
+            self._thread, self._next_start = None, self._clock() + RETRY
+            complain(logger, "Nobody looks for slow requests: there can be no more threads.")
 
     def _tell(self, watched: _Watched, age: float) -> None:
         environ = watched.environ
-        path = f"{environ.get('SCRIPT_NAME', '')}{environ.get('PATH_INFO', '')}"
-        method = ascii(environ["REQUEST_METHOD"][:LONGEST_METHOD])[1:-1]
-        what = f"{method} {ascii(path[:LONGEST_PATH])[1:-1]}"
+        what = name_of(environ)
         frame, is_lost = watched.find_frame()
         token = current_environ.set(environ)
         try:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..core.limiter import Limiter
     from ..state import AppState
 
-__all__ = ["FakeClock", "disabled", "full", "in_flight", "only"]
+__all__ = ["disabled", "full", "in_flight", "only"]
 
 
 @contextmanager
@@ -96,31 +96,6 @@ def in_flight(app: Flask, *, name: str = DEFAULT) -> int:
     if limiter.in_flight:
         gc.collect()  # The traceback of a 404 or 500 keeps its response alive until then.
     return limiter.snapshot().in_flight
-
-
-class FakeClock:
-    """Time that passes when it is told to; for a `Limiter` of one's own.
-
-    .. code-block:: python
-
-        clock = FakeClock()
-        limiter = Limiter(1, clock=clock)
-        clock.advance(0.5)
-
-    :param now: what it shows at first, in seconds.
-    """
-
-    def __init__(self, now: float = 0.0) -> None:
-        self.now = now
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Let so many seconds pass."""
-        if not seconds >= 0:
-            raise ValueError(f"Time doesn't go back: 'seconds' must be at least 0, got {seconds}.")
-        self.now += seconds
 
 
 def _limiter(app: Flask, name: str) -> Limiter:

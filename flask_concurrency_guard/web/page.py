@@ -44,8 +44,8 @@ HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 
-# All of them, so that who may not see the page can't tell from a 405 that there is one.
-METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE")
+# All of HTTP's own, so that who may not see the page can't tell from a 405 that there is one.
+METHODS = ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "QUERY")
 
 CACHED = 1.0
 """For how many seconds what was read is good for all who look. The workers write once in that."""
@@ -82,7 +82,11 @@ def make_page(path: str, access: Access, sources: Sources) -> Blueprint:
                 raise MethodNotAllowed(("GET", "HEAD"))
             return view()
 
-        options: dict[str, Any] = {"methods": METHODS, "provide_automatic_options": False}
+        options: dict[str, Any] = {
+            "methods": METHODS,
+            "provide_automatic_options": False,
+            "merge_slashes": False,  # A redirect would tell as well.
+        }
         page.add_url_rule(rule, name, guarded, **options)
 
     for asset in sorted(ASSETS.iterdir()):

@@ -12,6 +12,7 @@ from ..core.shedder import Arrival
 from . import kernel
 from .connections import Connections
 from .drain import has_body
+from .paths import environ_key
 from .times import OddHeaders
 from .times import read_age
 from .times import read_patience
@@ -113,11 +114,6 @@ class Arrivals:
                     return None  # It would count the time that the client took to send it.
                 return read_age(value, self._clock(), self.odd_headers)
         return None
-
-
-def environ_key(header: str) -> str:
-    """Return the key of a request header in the WSGI environment."""
-    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def _has_hung_up(connection: Connection, waited: float | None) -> bool:

@@ -7,6 +7,8 @@ from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import TYPE_CHECKING
 
+from .paths import environ_key
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -31,7 +33,7 @@ class ByHeader:
 
     def __call__(self, environ: WSGIEnvironment) -> str | None:
         """Return the header's value; None where there is none."""
-        return environ.get(f"HTTP_{self.name.upper().replace('-', '_')}")
+        return environ.get(environ_key(self.name))
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from ..observe.requests import path_of
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -34,9 +36,7 @@ class Display:
         scoreboard = self._store.scoreboard
         if scoreboard is None:
             return
-        what = f"{environ['REQUEST_METHOD']} {environ.get('SCRIPT_NAME', '')}{environ['PATH_INFO']}"
-        if self._show_query and (query := environ.get("QUERY_STRING")):
-            what = f"{what}?{query}"
+        what = f"{environ['REQUEST_METHOD']} {path_of(environ, show_query=self._show_query)}"
         row = scoreboard.begin(
             what.encode("latin-1", "replace"), lease.started, threading.get_native_id()
         )

@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 MAX_BYTES = 16 * 1024 * 1024
 MAX_SECONDS = 2.0
 
+SHARE_OF_THREADS = 0.5
+SHARE_OF_ONE = 0.1
+"""For how many seconds a second all of them together may wait for more, on a server with threads
+and on one without. Whoever waits keeps a thread from serving others, and that costs a client no
+more than a header with a length, and no body."""
+
+SLICE = 0.05
+"""For how many seconds to wait at a time, so that all who do share what there is."""
+
 HARMLESS = 64 * 1024
 """A body of this size may stay unread: none of these servers resets a connection for it.
 
@@ -45,25 +54,71 @@ def drain(
 
     :param max_bytes: read no more than this.
     :param max_seconds: take no longer than this; on granian, no longer than this and the read
-        that is under way then.
+        that is under way then. Less where others have waited lately, see `SHARE_OF_THREADS`.
     """
     length = min(_length(environ), max_bytes)
     if length <= HARMLESS:
         return
     # gunicorn reads ahead, so what is left may have left the connection long ago.
     rest = HARMLESS if "gunicorn.socket" in environ else 0
+    share = SHARE_OF_THREADS if environ.get("wsgi.multithread") else SHARE_OF_ONE
     deadline = time.monotonic() + max_seconds
     # Whatever goes wrong here, the client still gets its answer.
     with suppress(Exception), _arrivals(environ) as has_arrived:
-        while length > rest and (left := deadline - time.monotonic()) > 0:
+        while has_arrived and length > rest and (left := deadline - time.monotonic()) > 0:
             size = min(_CHUNK, length)
             # Twice a chunk, since gunicorn reads a little further than it is asked to.
-            if _read_ahead(environ) < size and not has_arrived(min(2 * _CHUNK, length), left):
+            wanted = min(2 * _CHUNK, length)
+            if _read_ahead(environ) < size and not _wait(has_arrived, wanted, left, share):
                 return
             data = environ["wsgi.input"].read(size)
             if not data:
                 return
             length -= len(data)
+
+
+class Allowance:
+    """For how many seconds more this process may wait.
+
+    Without a lock: two who take the same moment twice wait a slice longer than they should.
+    """
+
+    def __init__(self) -> None:
+        self._left = MAX_SECONDS
+        self._since = time.monotonic()
+
+    def take(self, seconds: float, share: float) -> float:
+        """Return how many of so many seconds there are.
+
+        :param share: how many come back in a second.
+        """
+        now = time.monotonic()
+        left = min(MAX_SECONDS, self._left + (now - self._since) * share)
+        taken = min(seconds, max(left, 0.0))
+        self._left, self._since = left - taken, now
+        return taken
+
+    def give_back(self, seconds: float) -> None:
+        """Give back what was not needed."""
+        self._left += seconds
+
+
+allowance = Allowance()
+
+
+def _wait(
+    has_arrived: Callable[[int, float], bool], size: int, longest: float, share: float
+) -> bool:
+    """Return whether so many bytes arrive in time."""
+    end = time.monotonic() + longest
+    while (left := end - (began := time.monotonic())) > 0:
+        wanted = min(left, SLICE)
+        allowed = allowance.take(wanted, share)
+        has_come = has_arrived(size, allowed)
+        allowance.give_back(max(0.0, allowed - (time.monotonic() - began)))
+        if has_come or allowed < wanted:
+            return has_come
+    return False
 
 
 def _read_ahead(environ: WSGIEnvironment) -> int:
@@ -87,8 +142,10 @@ def _length(environ: WSGIEnvironment) -> int:
 
 
 @contextmanager
-def _arrivals(environ: WSGIEnvironment) -> Iterator[Callable[[int, float], bool]]:
+def _arrivals(environ: WSGIEnvironment) -> Iterator[Callable[[int, float], bool] | None]:
     """Yield what waits for some bytes, for some seconds, and returns whether they can be read.
+
+    None where the server does all this by itself.
 
     A timeout for each read would not do. A client that sends a byte from time to time meets them
     all, and servers come back from a read only with as much as they were asked for.
@@ -96,7 +153,7 @@ def _arrivals(environ: WSGIEnvironment) -> Iterator[Callable[[int, float], bool]
     connection = _connection(environ)
     if connection is None:
         granian = environ.get("SERVER_SOFTWARE") == "Granian" and not _waits_to_be_asked(environ)
-        yield lambda size, seconds: granian  # It doesn't show the connection.
+        yield (lambda size, seconds: True) if granian else None  # It doesn't show the connection.
         return
     poll = select.poll()
     poll.register(connection, select.POLLIN)

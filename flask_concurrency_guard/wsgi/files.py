@@ -12,6 +12,7 @@ from typing import Any
 from weakref import ref
 
 from ..observe.current import current_environ
+from ..tags import PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,7 +26,7 @@ KEY = "wsgi.file_wrapper"
 
 # What else is put into the environ, as weak references: what the server's wrapper made of the app's
 # file, and that file.
-_SENT = "flask_concurrency_guard.file"
+_SENT = f"{PREFIX}file"
 
 
 class FileWrappers:
@@ -46,21 +47,28 @@ class FileWrappers:
 def lend(lease: Lease, body: object, environ: WSGIEnvironment) -> bool:
     """Let the file in `body` hold `lease`. Return whether it is one in the server's own wrapper.
 
-    Not before the app has returned it: until then, it may well be read by the app itself.
+    Not before the app has returned it: until then, it may well be read by the app itself. On
+    waitress the lease ends here: its main thread sends the file, and none of those that serve. A
+    lease that lasted would let clients that read slowly keep all others out.
     """
     get_body, get_file = environ.get(_SENT, (None, None))
     if get_body is None or get_body() is not body or (file := get_file()) is None:
         return False
-    file.leases.append(lease)
+    if file.is_handed_over:
+        lease.release()
+    else:
+        file.leases.append(lease)
     return True
 
 
 class LeasedFile:
     """A file that gives leases back when it is closed, or read to its end."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, *, is_handed_over: bool = False) -> None:
         self.leases: list[Lease] = []
         """Those of the request, as soon as it is its response: one for each guard in its way."""
+        self.is_handed_over = is_handed_over
+        """Whether it keeps no thread while it is sent."""
         self._file = file
         self._lines: Iterator[bytes] | None = None
 
@@ -110,9 +118,11 @@ def _counterpart(wrapper: Any) -> Any:
 def _guarded_class(wrapper: type) -> type:
     # gunicorn asks isinstance(body, environ["wsgi.file_wrapper"]), waitress isinstance(body, its
     # class): a subclass answers both.
+    is_waitress = wrapper.__module__.partition(".")[0] == "waitress"
+
     class GuardedFileWrapper(wrapper):  # type: ignore[misc]
         def __init__(self, file: Any, *args: Any, **options: Any) -> None:
-            leased = LeasedFile(file)
+            leased = LeasedFile(file, is_handed_over=is_waitress)
             super().__init__(leased, *args, **options)
             _note_sent(self, leased)
 

@@ -37,7 +37,8 @@ def look(connection: Connection, asks_to_continue: bool = False) -> tuple[float,
 
     The age begins with the last bytes that came in, so it is never too high: a request whose body
     is still on its way is young. Where the server has sent something since then, that was an
-    answer to an earlier request that came along with this one, and the age begins there.
+    answer to an earlier request that came along with this one, and the age begins there. One with
+    ``Expect`` that comes along with another is as old as both: it has only itself to blame.
 
     A client that closes its end as soon as it has sent its request may still be reading: that is
     how some old clients, load balancers and CDNs mark the end of a request. One that closes it

@@ -12,6 +12,7 @@ from ..complaints import complain
 from ..core.decisions import Mode
 from ..core.decisions import Reason
 from ..core.decisions import Rejection
+from ..core.fork import reset_if_patched
 from ..core.lease import Lease
 from ..core.shedder import WELCOME
 from ..core.shedder import Shedder
@@ -190,6 +191,7 @@ class GuardMiddleware:
     def _begin(self, on_first: OnFirst, environ: WSGIEnvironment) -> None:
         self.has_begun, following = True, None
         try:
+            reset_if_patched()
             following = on_first(environ)
         except Exception:
             complain(logger, "The guard could not look around at the first request; going on.")

@@ -1,4 +1,4 @@
-"""The path of a request, as it stands in the WSGI environment."""
+"""Where a request's path and headers stand in the WSGI environment, and how."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def routed_path(environ: WSGIEnvironment) -> str:
     """
     path: str = environ.get("PATH_INFO", "")
     return "/" + path.lstrip("/")
+
+
+def environ_key(header: str) -> str:
+    """Return the key of a request header."""
+    return "HTTP_" + header.upper().replace("-", "_")
 
 
 def raw_path(path: str) -> str:

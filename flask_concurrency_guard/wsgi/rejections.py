@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 PROBLEM = "application/problem+json"
 PAGE = "text/html; charset=utf-8"
 
+MOST_PARTS = 24
+"""How many types and parameters an `Accept` header may have, for which a page is sent."""
+
 _PROBLEM = (
     '{{"type":"about:blank","title":"{title}","status":{status},"detail":"{detail} '
     'Try again later.","reason":"{reason}","limit":"{limit}"}}\n'
@@ -86,7 +89,7 @@ class ProblemAnswer:
         tags: list[tuple[str, str]],
     ) -> Iterable[bytes]:
         status, headers, body = self._choose(rejection, environ)
-        if environ["REQUEST_METHOD"] == "HEAD":
+        if environ["REQUEST_METHOD"].upper() == "HEAD":
             # Without its length, which Werkzeug's linter would hold against the empty body.
             headers = [header for header in headers if header[0] != "Content-Length"]
             body = b""
@@ -142,8 +145,13 @@ def _content(content_type: str, template: str, status: HTTPStatus, rejection: Re
 
 def _prefers_page(accept: str) -> bool:
     # Neither */* nor nothing at all asks for a page. Clients write what they like into this
-    # header, so the parsed ones are few and short.
-    return "html" in accept and len(accept) <= 512 and _parses_to_page(accept)
+    # header, so the parsed ones are few and short: browsers send some eight types.
+    return (
+        "html" in accept
+        and len(accept) <= 512
+        and accept.count(",") + accept.count(";") < MOST_PARTS
+        and _parses_to_page(accept)
+    )
 
 
 @lru_cache(maxsize=64)

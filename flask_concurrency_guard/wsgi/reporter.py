@@ -93,6 +93,10 @@ class Reporter:
         }
         limiter.on_queued = self.queued
 
+    def bound_clients(self, limiter: Limiter, share: int | None) -> None:
+        """Know how many requests of one client a limiter admits, to log it with its rejections."""
+        self._logs[limiter.name].client_share = share
+
     def limiters(self) -> list[Limiter]:
         """Return all limiters that there are."""
         return [log.limiter for log in self._logs.values()]

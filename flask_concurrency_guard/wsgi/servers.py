@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("flask_concurrency_guard")
 
 LINE = 32
+"""How many may wait at most, where nobody has said so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from flask_concurrency_guard.cli import COMMANDS
 from flask_concurrency_guard.cli import LazyGroup
+
+PACKAGE = "flask_concurrency_guard.cli"
 
 GOOD = """
 import click
@@ -80,6 +83,19 @@ def test_what_is_absent_is_no_command(group: LazyGroup) -> None:
 
     assert result.exit_code == 2
     assert "No such command 'absent'." in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_needs_another_one(name: str) -> None:
+    script = (
+        f"import sys, {PACKAGE}.{name}; from {PACKAGE} import COMMANDS;"
+        f"print(*[other for other in COMMANDS if '{PACKAGE}.' + other in sys.modules])"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert result.stdout == f"{name}\n"
 
 
 def test_flask_imports_next_to_nothing_for_it() -> None:

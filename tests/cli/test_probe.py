@@ -6,8 +6,10 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
 from http.server import ThreadingHTTPServer
 from pathlib import Path
@@ -180,6 +182,48 @@ def test_no_answer_in_time(listener: socket.socket) -> None:
         f"Error: '{url_of(listener)}/' did not answer within 0.1 s. Is it stuck? Or give it longer"
         " with --timeout.\n"
     )
+
+
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("begin", "more", "pause"),
+    [
+        pytest.param(b"HTTP/1.1 200 OK\r\nX-", b"x", 0.02, id="header"),
+        pytest.param(b"", CONTINUE, 0.02, id="continue"),
+        pytest.param(b"", CONTINUE, 0, id="continue-at-once"),
+        pytest.param(CHUNKED, b"1\r\nx\r\n", 0.02, id="body"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", 0.02, id="trailers"),
+        pytest.param(CHUNKED + b"0\r\n", b"X: y\r\n", 0, id="trailers-at-once"),
+    ],
+)
+def test_an_answer_without_an_end_is_none(
+    begin: bytes, more: bytes, pause: float, listener: socket.socket
+) -> None:
+    has_ended = threading.Event()
+    seen = []
+
+    def answer_without_an_end() -> None:
+        connection, _ = listener.accept()
+        end = time.monotonic() + 5
+        with connection, suppress(OSError):
+            connection.recv(1000)
+            connection.sendall(begin)
+            while not has_ended.wait(pause) and time.monotonic() < end:
+                connection.sendall(more)
+        seen.append(time.monotonic() < end)
+
+    thread = threading.Thread(target=answer_without_an_end)
+    thread.start()
+    result = run(None, "probe", url_of(listener), "--timeout", "0.3")
+    has_ended.set()
+    thread.join()
+
+    assert seen == [True]
+    assert "did not answer within 0.3 s." in result.stderr
+    assert result.exit_code == 1
 
 
 def test_no_http(listener: socket.socket) -> None:

@@ -136,6 +136,16 @@ def test_names_need_not_be_utf_8(log: str, tmp_path: Path) -> None:
     assert "caf\N{REPLACEMENT CHARACTER}.log" in run(f"{name}.log").stdout
 
 
+def test_a_name_of_a_file_is_not_obeyed(log: str, tmp_path: Path) -> None:
+    path = tmp_path / "x\x1b]0;gotcha\x07.log"
+    missing = run(str(path)).stderr
+    path.write_bytes(Path(log).read_bytes())
+
+    for text in (missing, run(str(path)).stdout):
+        assert r"x\x1b]0;gotcha\x07.log" in text
+        assert "\x1b" not in text
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is full at will")
 @pytest.mark.parametrize("options", [(), ("--json",)], ids=["text", "json"])
 def test_full_disk_ends_the_command(options: tuple[str, ...], log: str) -> None:

@@ -17,8 +17,10 @@ from typing import Any
 
 import click
 import pytest
+from click.testing import CliRunner
 from core_support import wait_until
 from flask import Flask
+from flask.cli import ScriptInfo
 from support import call
 from support import hold
 from support import make_app
@@ -27,6 +29,7 @@ from flask_concurrency_guard.cli.status import status
 from flask_concurrency_guard.cli.status_text import duration
 from flask_concurrency_guard.cli.status_text import render
 from flask_concurrency_guard.core.decisions import Partition
+from flask_concurrency_guard.errors import ConfigurationError
 from flask_concurrency_guard.observe.history import Sample
 from flask_concurrency_guard.observe.history import bucket
 from flask_concurrency_guard.observe.history import step_at
@@ -257,11 +260,21 @@ def test_where_nobody_tells_it_says_what_to_set(tmp_path: Path) -> None:
 
 
 def test_without_a_guard_it_says_so() -> None:
-    app = Flask(__name__)
+    app = Flask("plain")
     app.cli.add_command(status)
     assert run(app).output == (
-        "Error: This app has no 'ConcurrencyGuard'. Set it up with 'ConcurrencyGuard(app)' first.\n"
+        "Error: The app 'plain' has no guard. Set it up with 'ConcurrencyGuard(app)'.\n"
     )
+
+
+def test_settings_that_are_refused_are_one_sentence() -> None:
+    def create() -> Flask:
+        return make_app(limit=0)[0]
+
+    with pytest.raises(ConfigurationError) as refused:
+        create()
+    result = CliRunner().invoke(status, obj=ScriptInfo(create_app=create))
+    assert (result.exit_code, result.output) == (1, f"Error: {refused.value}\n")
 
 
 def test_a_folder_of_others_is_not_read(app: Flask, tmp_path: Path) -> None:
@@ -313,6 +326,7 @@ def test_asking_makes_no_worker(app: Flask, tmp_path: Path) -> None:
 WATCH = """
 import sys
 from flask import Flask
+from flask.cli import ScriptInfo
 from flask_concurrency_guard import ConcurrencyGuard
 if sys.argv[2] == "plain":
     sys.modules["rich"] = None
@@ -320,8 +334,7 @@ from flask_concurrency_guard.cli.status import status
 app = Flask("shop")
 app.config.update(CONCURRENCY_GUARD_DIR=sys.argv[1], CONCURRENCY_GUARD_NAME="shop")
 ConcurrencyGuard(app)
-with app.app_context():
-    status.main(sys.argv[3:], standalone_mode=True)
+status.main(sys.argv[3:], obj=ScriptInfo(create_app=lambda: app))
 """
 
 

@@ -5,7 +5,9 @@ import threading
 
 import pytest
 
+from flask_concurrency_guard.core import fork
 from flask_concurrency_guard.core.algorithms.aimd import AIMD
+from flask_concurrency_guard.core.fork import reset_if_patched
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.tuner import Tuner
@@ -48,6 +50,21 @@ def test_a_child_starts_with_none_in_flight() -> None:
     assert in_a_child(check) == 0
     assert limiter.in_flight == 1
     lease.release()
+
+
+def test_locks_are_made_anew_once_they_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with gunicorn's --preload, where gevent replaces them after the app was made."""
+    limiter = Limiter(1, max_wait=0)
+    before = limiter._lock
+    reset_if_patched()
+    assert limiter._lock is before
+    monkeypatch.setattr(fork, "_make_lock", fork._make_lock)
+    monkeypatch.setattr(threading, "Lock", lambda: threading.RLock())
+    reset_if_patched()
+    assert type(limiter._lock) is type(threading.RLock())
+    with limiter._lock:
+        reset_if_patched()  # Not twice: there may be leases by now.
+        assert limiter._lock.acquire(blocking=False)
 
 
 def test_a_child_is_not_locked_out_by_a_thread_that_the_parent_has() -> None:

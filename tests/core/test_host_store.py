@@ -7,6 +7,7 @@ import itertools
 import logging
 import os
 import resource
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -361,14 +362,82 @@ def test_what_cannot_be_used_is_said_at_the_start(path: Path, make: object, mess
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"x", b"\0" * SIZE, b"not a board" * 10000, boards.SIGNATURE, b"\xff" * 3 * SIZE],
-    ids=["empty", "short", "zeros", "other", "truncated", "long"],
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"\0", id="one-zero"),
+        pytest.param(b"\0" * SIZE, id="zeros"),
+        pytest.param(b"\0" * 4096 + b"x" * SIZE, id="made-in-part"),
+        pytest.param(boards.SIGNATURE, id="truncated"),
+        pytest.param(boards.SIGNATURE[:4], id="truncated-in-the-signature"),
+        pytest.param(boards.SIGNATURE + b"\xff" * (SIZE - 8), id="broken"),
+        *(
+            pytest.param(struct.pack("II", 0x46434731, version) + b"\1" * 3 * SIZE, id=f"{version}")
+            for version in (1, 2, 4)
+        ),
+    ],
 )
 def test_a_file_that_is_no_board_becomes_one_if_nobody_uses_it(path: Path, content: bytes) -> None:
     path.parent.mkdir(0o700)
     path.write_bytes(content)
     path.chmod(0o600)
     assert Process(path, 3).acquire_all() == 3
+
+
+@pytest.mark.parametrize(
+    "content", [b"x", b"precious" * 10000, b"\xff" * 3 * SIZE], ids=["short", "other", "long"]
+)
+def test_a_file_of_somebody_else_is_left_alone(path: Path, content: bytes) -> None:
+    path.parent.mkdir(0o700)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(StoreError) as raised:
+        HostStore(path, 3).check()
+    assert str(raised.value) == (
+        f"'{path}' is no file of this package, so it is left alone. Move it away, or choose another"
+        " 'CONCURRENCY_GUARD_NAME' or 'CONCURRENCY_GUARD_DIR'."
+    )
+    assert path.read_bytes() == content
+
+
+def test_a_file_of_somebody_else_that_takes_the_place_is_left_alone(path: Path) -> None:
+    clock = Clock()
+    process = Process(path, 3, clock=clock)
+    assert process.acquire()
+    path.rename(path.with_suffix(".old"))
+    path.write_bytes(b"precious")
+    path.chmod(0o600)
+    for _ in range(2):
+        clock.now += 2
+        with pytest.raises(StoreError):
+            process.store.set_limit(4)
+    assert path.read_bytes() == b"precious"
+
+
+def test_a_file_that_is_broken_tells_of_few_dead_processes(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.parent.mkdir(0o700)
+    path.write_bytes(boards.SIGNATURE + b"\xff" * (SIZE - len(boards.SIGNATURE)))
+    path.chmod(0o600)
+    one, other = Process(path, 4), Process(path, 4)
+    assert one.acquire_all() == 4
+    for _ in range(4):
+        one.release()
+    # What is idle is taken back, so all of the file can be used.
+    assert other.acquire_all() == 4
+    told = [record.getMessage() for record in records_of(caplog)]
+    assert len(told) == 9
+    assert told[-1] == f"And {boards.SLOTS - 8} more died with requests in flight."
+
+
+def test_folders_are_private_whatever_the_umask(path: Path) -> None:
+    before = os.umask(0)
+    try:
+        HostStore(path.parent / "a" / "b" / path.name, 3).check()
+    finally:
+        os.umask(before)
+    folders = [path.parent, path.parent / "a", path.parent / "a" / "b"]
+    assert [folder.stat().st_mode & 0o777 for folder in folders] == [0o700] * 3
 
 
 @pytest.mark.parametrize("begin", [b"", boards.SIGNATURE], ids=["all", "but the signature"])
@@ -390,7 +459,7 @@ def test_a_board_of_another_version_is_left_alone_as_long_as_it_is_used(path: Pa
     old = Process(path, 3)
     assert old.acquire()
     with path.open("r+b") as file:
-        file.write(b"another version")
+        file.write(struct.pack("II", 0x46434731, 2))
     with pytest.raises(StoreError) as raised:
         HostStore(path, 3).check()
     assert str(raised.value) == (

@@ -344,7 +344,7 @@ def test_a_file_that_cannot_be_used_is_no_trouble(
     one.serve()
     monkeypatch.setattr(
         "flask_concurrency_guard.core.host.store.open_board",
-        lambda path: (_ for _ in ()).throw(StoreError("It is gone.")),
+        lambda *which: (_ for _ in ()).throw(StoreError("It is gone.")),
     )
     host.path.unlink()
     host.pass_time(2)

@@ -20,6 +20,9 @@ from share_worker import LEASE_TIME
 from share_worker import make_account
 from valkey_server import new_name
 
+from flask_concurrency_guard.core.decisions import Reason
+from flask_concurrency_guard.core.host.borrower import FRESH
+
 pytestmark = pytest.mark.servers
 
 WORKER = Path(__file__).resolve().parent.parent / "share_worker.py"
@@ -68,6 +71,12 @@ class Worker:
 Start = Callable[..., Worker]
 
 
+def waited(answer: str) -> float:
+    """Return how long somebody has waited for a place, in seconds; there must have been one."""
+    assert answer not in set(Reason), f"there was no place: {answer}"
+    return float(answer)
+
+
 @pytest.fixture(params=["host", "cluster"])
 def scope(request: pytest.FixtureRequest) -> str:
     scope: str = request.param
@@ -94,46 +103,46 @@ def start(request: pytest.FixtureRequest, scope: str, tmp_path: Path) -> Iterato
 
 def test_a_killed_process_gives_its_places_back(start: Start, scope: str) -> None:
     first, second = start(2), start(2)
-    assert float(first.ask("acquire")) == 0
-    assert float(first.ask("acquire")) == 0
+    assert waited(first.ask("acquire")) == 0
+    assert waited(first.ask("acquire")) == 0
     second.tell("acquire")
     first.end()
-    assert float(second.answer()) >= 0
-    assert float(second.ask("acquire")) == 0
+    waited(second.answer())
+    assert waited(second.ask("acquire")) == 0
     assert ("died with 2 requests in flight" in second.end()) is (scope == "host")
 
 
 def test_a_forked_child_keeps_nothing_of_its_dead_parent(start: Start) -> None:
     parent, other = start(1), start(1)
-    assert float(parent.ask("acquire")) == 0
+    assert waited(parent.ask("acquire")) == 0
     assert parent.ask("fork") == "forked"
     other.tell("acquire")
     os.kill(parent.process.pid, signal.SIGKILL)
-    assert float(other.answer()) >= 0
+    waited(other.answer())
 
 
-def test_who_starves_is_served_within_milliseconds(start: Start) -> None:
+def test_who_starves_is_served_while_others_know_of_it(start: Start) -> None:
     """The median, of places that come free in another process while it holds some itself."""
     rich, poor = start(2), start(2)
     waits = []
     for _ in range(21):
-        assert float(rich.ask("acquire")) >= 0
-        assert float(rich.ask("acquire")) >= 0
+        waited(rich.ask("acquire"))
+        waited(rich.ask("acquire"))
         poor.tell("acquire")
         rich_released = time.monotonic()
         assert rich.ask("release") == "released"
-        poor.answer()
+        waited(poor.answer())
         waits.append(time.monotonic() - rich_released)
         assert poor.ask("release") == rich.ask("release") == "released"
-    assert sorted(waits)[10] < 0.01
+    assert sorted(waits)[10] < FRESH / 1000
 
 
 def test_the_limit_is_changed_for_processes_that_wait(start: Start) -> None:
     first, second = start(1), start(1)
-    assert float(first.ask("acquire")) == 0
+    assert waited(first.ask("acquire")) == 0
     second.tell("acquire")
     assert first.ask("limit 2") == "2"
-    assert float(second.answer()) >= 0
+    waited(second.answer())
 
 
 @pytest.mark.parametrize(("limit", "threads"), [(1, 2), (6, 4), (64, 24)])
@@ -165,4 +174,4 @@ def test_the_limit_holds_whatever_is_killed_when(
     # And the whole limit is there again.
     last = start(limit)
     for _ in range(limit):
-        assert float(last.ask("acquire")) <= (0 if scope == "host" else LEASE_TIME + 1)
+        assert waited(last.ask("acquire")) <= (0 if scope == "host" else LEASE_TIME + 1)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from core_support import Clock
 from core_support import Waiter
 from core_support import wait_until
 from valkey_server import new_name
@@ -81,6 +82,23 @@ def test_a_log_filter_may_ask_for_the_numbers(tmp_path: Path) -> None:
         logger.removeFilter(keep)
     (line,) = said
     assert line.startswith(f"1: '{tmp_path}' can't be opened")
+
+
+@pytest.mark.parametrize("policy", ["local", "open"])
+def test_who_waits_is_admitted_where_the_file_was_lost(tmp_path: Path, policy: str) -> None:
+    clock, path = Clock(), tmp_path / "private" / "app.host"
+    limiter = SharedLimiter(HostStore(path, 2, on_error=policy, clock=clock), max_wait=20)
+    one, _ = made = leases(limiter, 2)
+    waiter = Waiter(limiter)
+    path.unlink()
+    path.mkdir()
+    clock.now += 2
+    releasing = threading.Thread(target=one.release, daemon=True)
+    releasing.start()
+    releasing.join(10)
+    assert not releasing.is_alive()
+    assert isinstance(waiter.result(), Lease)
+    assert limiter.in_flight == len(made)
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from json_support import BACKENDS
 
 from flask_concurrency_guard.json import SafeJSONProvider
 from flask_concurrency_guard.json import features
-from flask_concurrency_guard.json import install
 from flask_concurrency_guard.json import survey
+from flask_concurrency_guard.json.attach import install
 
 
 @pytest.fixture(params=["looked at in C", "not looked at"])

@@ -22,7 +22,7 @@ from flask_concurrency_guard.json import JSONTypeError
 from flask_concurrency_guard.json import JSONValueError
 from flask_concurrency_guard.json import SafeJSONProvider
 from flask_concurrency_guard.json import backends
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 NAN = float("nan")
 

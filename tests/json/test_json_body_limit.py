@@ -15,7 +15,7 @@ from werkzeug.exceptions import BadRequest
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from flask_concurrency_guard.json import SafeJSONProvider
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 LIMIT = 64
 LARGEST = b'"' + b"x" * (LIMIT - 2) + b'"'

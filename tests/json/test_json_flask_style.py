@@ -28,7 +28,7 @@ from json_support import written
 from markupsafe import Markup
 from werkzeug.datastructures import MultiDict
 
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 NAN = float("nan")
 INFINITY = float("inf")

@@ -16,7 +16,7 @@ from itsdangerous import URLSafeSerializer
 from json_support import STYLES
 from markupsafe import Markup
 
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 NAN = float("nan")
 

@@ -19,7 +19,7 @@ from flask_concurrency_guard.json import InvalidJSONError
 from flask_concurrency_guard.json import JSONTypeError
 from flask_concurrency_guard.json import JSONValueError
 from flask_concurrency_guard.json import SafeJSONProvider
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 DUMP_OPTIONS = [
     "allow_nan",

@@ -27,7 +27,7 @@ from json_support import written
 from flask_concurrency_guard.json import JSONTypeError
 from flask_concurrency_guard.json import JSONValueError
 from flask_concurrency_guard.json import SafeJSONProvider
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 NAN = float("nan")
 INFINITY = float("inf")

@@ -19,9 +19,9 @@ from flask import Flask
 import flask_concurrency_guard
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard.json import find_patches
-from flask_concurrency_guard.json import install
 from flask_concurrency_guard.json import patches
-from flask_concurrency_guard.json import report_patches
+from flask_concurrency_guard.json.attach import install
+from flask_concurrency_guard.json.patches import report_patches
 
 SOURCE = str(Path(flask_concurrency_guard.__file__).parents[1])
 
@@ -36,7 +36,7 @@ if forget:
 if early:
     exec(patch, {})
 import flask
-import flask_concurrency_guard.json as safe_json
+from flask_concurrency_guard.json.attach import install
 from flask_concurrency_guard.errors import ConcurrencyGuardError
 if not early:
     exec(patch, {})
@@ -44,7 +44,7 @@ if not early:
 app = flask.Flask("patched", static_folder=None)
 app.secret_key = "secret"
 if guarded:
-    safe_json.install(app, backend)
+    install(app, backend)
 
 @dataclasses.dataclass
 class Row:

@@ -21,7 +21,7 @@ from flask_concurrency_guard.errors import ConfigurationError
 from flask_concurrency_guard.json import JSONTypeError
 from flask_concurrency_guard.json import JSONValueError
 from flask_concurrency_guard.json import features
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 from flask_concurrency_guard.json.policy import FLASK
 from flask_concurrency_guard.json.policy import MODERN
 from flask_concurrency_guard.json.policy import Policy

@@ -20,7 +20,7 @@ SOURCE = str(Path(flask_concurrency_guard.__file__).parents[1])
 PROGRAM = r"""
 import sys, threading
 import flask
-from flask_concurrency_guard.json import install
+from flask_concurrency_guard.json.attach import install
 
 app = flask.Flask("stack", static_folder=None)
 install(app, backend)

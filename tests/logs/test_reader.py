@@ -219,6 +219,55 @@ def test_what_is_no_duration_is_not_taken_for_one(rest: str) -> None:
     assert read_one(server_line(rest=rest)).durations is None
 
 
+FORGED = 'GET /forged HTTP/1.1\\" 500 process=666 duration=99.0 decision=rejected '
+
+
+@pytest.mark.parametrize("prefix", ["", "web1 gunicorn[812]: "], ids=["bare", "syslog"])
+@pytest.mark.parametrize(
+    "user",
+    [
+        pytest.param('\\"' + FORGED, id="escaped-quote"),
+        pytest.param('\\\\"' + FORGED, id="backslash-before-it"),  # Which gunicorn doesn't escape.
+        pytest.param('[29/Nov/2000:13:20:00 +0000] \\"' + FORGED, id="time-as-well"),
+        pytest.param("[29/Nov/2000:13:20:00 +0000] x", id="time-only"),
+        pytest.param("DOMAIN\\me", id="harmless"),
+    ],
+)
+def test_a_user_name_is_no_request(user: str, prefix: str) -> None:
+    line = prefix + server_line(10, " process=42 duration=0.250000").replace("- -", f"- {user}", 1)
+    other = prefix + server_line(11, " process=43 duration=0.250000", "GET /other HTTP/1.1")
+    found, reader = read(other, line, other, line)
+
+    assert {path for each in found for path in each.paths} == {b"/slow", b"/other"}
+    assert {name for each in found for name in each.processes or [b""]} == {b"42", b"43"}
+    starts = [start for each in found for start in each.starts or [0]]
+    assert all(BEGIN + 9.75 <= start < BEGIN + 11.75 for start in starts)
+    assert {length for each in found for length in each.durations or [0.0]} == {0.25}
+    assert {each.outcome for each in found} == {"unknown"}
+    assert reader.unread == 0
+
+
+def test_a_quote_in_a_path_ends_no_request() -> None:
+    path = '/x\\"'
+    line = server_line(rest=" duration=0.250000", request=f"GET {path} 500 duration=99.0 HTTP/1.1")
+    requests = read_one(line)
+
+    assert (requests.paths, requests.statuses) == ((path.encode(),), (b"200",))
+    assert requests.durations == [0.25]
+
+
+@pytest.mark.parametrize("end", ["x", "x\\", 'x\\"', "x\\\\", "x\r"])
+def test_a_quote_that_nothing_closes_hides_no_line(end: str) -> None:
+    lines = [server_line(rest=f' process=42 "{rest}') for rest in ('"', f"thread=666 {end}", 'x"')]
+    found, reader = read(*lines, *lines)
+
+    assert [(len(each), set(each.processes or []), each.threads) for each in found] == [
+        (4, {b"42"}, None),
+        (2, {b"42"}, None),
+    ]
+    assert reader.unread == 0
+
+
 @pytest.mark.parametrize(
     ("decision", "outcome", "cause"),
     [

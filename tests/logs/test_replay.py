@@ -260,7 +260,7 @@ def test_driven_limiter_keeps_no_thread() -> None:
     assert isinstance(first, Lease)
     assert isinstance(second, Lease)
     assert isinstance(third, Lease)
-    assert list(limiter.in_line) == [second, third]
+    assert limiter.in_line == {second, third}
     assert limiter.longest_wait(second) == 1.0
 
     clock.now += 0.25

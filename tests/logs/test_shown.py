@@ -21,6 +21,8 @@ from flask_concurrency_guard.logs.bars import draw
 from flask_concurrency_guard.logs.describe import describe
 from flask_concurrency_guard.logs.document import Chart
 from flask_concurrency_guard.logs.document import Document
+from flask_concurrency_guard.logs.document import Section
+from flask_concurrency_guard.logs.document import Table
 from flask_concurrency_guard.logs.page import page
 from flask_concurrency_guard.logs.progress import BIG
 from flask_concurrency_guard.logs.progress import showing
@@ -63,6 +65,39 @@ def test_rich_shows_the_same(document: Document) -> None:
 
     assert words(screen.getvalue()) == words(plain(document, 160))
     assert "\x1b" not in screen.getvalue()
+
+
+COMMANDS = "\x1b]0;gotcha\x07\x9b31m\u202e"
+
+
+@pytest.fixture
+def hostile(tmp_path: Path) -> Document:
+    """A report in which commands to a terminal stand wherever a log can have some."""
+    told = {"reason": f"r{COMMANDS}", "limiter": f"l{COMMANDS}", "method": f"m{COMMANDS}"}
+    fields = [rejection(number, **told) for number in range(5)]
+    fields += [entry(9, path=f"/{COMMANDS}"), entry(10, outcome=f"o{COMMANDS}")]
+    return describe(report_of(write(tmp_path / f"x{COMMANDS}.log", map(logfmt, fields))))
+
+
+def test_a_terminal_obeys_nothing_that_stands_in_a_log(hostile: Document) -> None:
+    screen = io.StringIO()
+    show_by_rich(hostile, Console(file=screen, width=400, force_terminal=False))
+
+    for text in (plain(hostile, 400), screen.getvalue()):
+        assert not {char for char in text if not char.isprintable()} - {"\n"}
+        for name in ("r", "l", "/", "o", "x"):
+            assert name + r"\x1b]0;gotcha\x07\x9b31m\u202e" in text
+
+
+def test_sentences_and_titles_are_harmless_as_well() -> None:
+    section = Section(COMMANDS, [f"{COMMANDS} in a sentence.", Table((COMMANDS,), [("x",)])])
+    document = Document("", [section])
+    screen = io.StringIO()
+    show_by_rich(document, Console(file=screen, width=100, force_terminal=False))
+
+    for text in (plain(document, 100), screen.getvalue()):
+        assert text.count(r"\x1b]0;gotcha\x07\x9b31m\u202e") == 3
+        assert not {char for char in text if not char.isprintable()} - {"\n"}
 
 
 def test_rejections_by_their_status_are_shown_as_that(tmp_path: Path) -> None:

@@ -288,6 +288,26 @@ def test_a_metric_that_fails_harms_nobody(
     assert caplog.messages == [FAILED]
 
 
+def test_a_response_may_be_dropped_unread_while_the_line_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    app, _ = make_app(metrics="prometheus", limit=1, max_wait=10)
+    held = [hold(app)]
+    tell = prometheus._Series.tell
+
+    def drop_and_tell(series: prometheus._Series, *, queues: bool) -> None:
+        if queues:
+            held.clear()
+        tell(series, queues=queues)
+
+    monkeypatch.setattr(prometheus._Series, "tell", drop_and_tell)
+    waiting = threading.Thread(target=lambda: app.test_client().get("/").close(), daemon=True)
+    waiting.start()
+    waiting.join(10)
+    assert not held
+    assert not waiting.is_alive()
+
+
 def test_an_app_that_is_gone_is_not_kept() -> None:
     app, _ = make_app(metrics=["prometheus", "otel"])
     call(app, "/x").read()

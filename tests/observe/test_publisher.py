@@ -29,6 +29,7 @@ from flask_concurrency_guard.observe import postings
 from flask_concurrency_guard.observe.history import merge
 from flask_concurrency_guard.observe.postings import Posting
 from flask_concurrency_guard.observe.postings import read_postings
+from flask_concurrency_guard.observe.publisher import RETRY
 from flask_concurrency_guard.observe.publisher import Publisher
 from flask_concurrency_guard.observe.workers import Worker
 from flask_concurrency_guard.observe.workers import read_workers
@@ -291,6 +292,31 @@ def test_of_many_dead_the_last_are_kept(tmp_path: Path) -> None:
     assert kept == set(range(8, 40))
 
 
+def test_not_all_dead_are_kept_where_nobody_looks(tmp_path: Path) -> None:
+    for number in range(40):
+        posting = Posting(tmp_path, "shop")
+        posting.write(b"%d" % number)
+        posting.close()
+    assert len(list(tmp_path.iterdir())) == postings.MOST_DEAD + 1
+
+
+def test_a_log_filter_that_raises_ends_no_telling(tmp_path: Path) -> None:
+    def refuse(record: logging.LogRecord) -> bool:
+        raise RuntimeError("Working outside of request context.")
+
+    (tmp_path / "file").touch()
+    told = Told(tmp_path / "file")
+    logger = logging.getLogger("flask_concurrency_guard.status")
+    logger.addFilter(refuse)
+    try:
+        assert told.publisher.publish(NOW)
+        (tmp_path / "file").unlink()
+        assert told.publisher.publish(NOW)
+    finally:
+        logger.removeFilter(refuse)
+    assert len(told.workers()) == 1
+
+
 def test_the_living_are_never_deleted(tmp_path: Path) -> None:
     posting = Posting(tmp_path, "shop")
     age(posting.path, 10_000)
@@ -440,9 +466,19 @@ def test_where_there_can_be_no_thread_requests_are_served(
         raise RuntimeError("can't start new thread")
 
     app = make(tmp_path)
-    monkeypatch.setattr(threading.Thread, "start", start)
-    assert app.test_client().get("/x").text == app.test_client().get("/x").text == "x"
+    client = app.test_client()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert client.get("/x").text == client.get("/x").text == "x"
     assert caplog.messages == ["Nobody tells the status: there can be no more threads."]
+    # It is tried again, but not with each request.
+    publisher = app.extensions["concurrency_guard"].status.publisher
+    assert publisher._thread is None
+    assert client.get("/x").text == "x"
+    assert publisher._thread is None
+    publisher._next_start -= RETRY
+    assert client.get("/x").text == "x"
+    assert publisher._thread.is_alive()
 
 
 def test_uwsgi_without_threads_is_told_what_to_do(

@@ -4,19 +4,11 @@ import subprocess
 import sys
 
 import pytest
+from core_support import Clock
 
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.observe.rejections import RejectionLog
-from flask_concurrency_guard.observe.rejections import client_shares
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 5.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Logged:
@@ -110,7 +102,7 @@ class LoggedClients(Logged):
     """The same, where the limiter is shared out to clients."""
 
     def reject_client(self) -> None:
-        client_shares[self.limiter] = 2
+        self.log.client_share = 2
         self.limiter.reject(Reason.CLIENT)
         self.log.write()
 
@@ -143,6 +135,6 @@ def test_where_no_client_was_rejected_nothing_is_said_of_them(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     logged = LoggedClients()
-    client_shares[logged.limiter] = 2
+    logged.log.client_share = 2
     logged.reject()
     assert caplog.messages == ["Rejected 1 request (limit 1); the limit is 1 in flight."]

@@ -27,6 +27,7 @@ from flask_concurrency_guard.observe.watchdog import INNERMOST
 from flask_concurrency_guard.observe.watchdog import LONGEST_LINE
 from flask_concurrency_guard.observe.watchdog import LONGEST_PAUSE
 from flask_concurrency_guard.observe.watchdog import OUTERMOST
+from flask_concurrency_guard.observe.watchdog import RETRY
 from flask_concurrency_guard.observe.watchdog import Watchdog
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
@@ -80,7 +81,7 @@ def test_a_slow_request_is_logged_with_its_stack_at_doubling_ages(
     assert first.levelname == "WARNING"
     assert first.thread_id == thread.native_id  # type: ignore[attr-defined]
     lines = first.getMessage().splitlines()
-    assert lines[0] == "GET /re\\nport has been in flight for 2 s, and is at:"
+    assert lines[0] == "GET /re?port has been in flight for 2 s, and is at:"
     blocked.gate.set()
     thread.join(10)
     clock.now += 1000
@@ -171,13 +172,15 @@ def test_a_long_line_is_cut_but_not_the_name_of_a_file(
     assert len(stack[1]) == LONGEST_LINE
 
 
-def test_a_method_is_escaped_and_cut(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_method_is_cut_and_has_nothing_that_a_terminal_would_obey(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     guard, watchdog, clock = make()
     held = call(guard, "/x", method="GE\x1b]0;TITLE\x07" + "T" * 100)
     clock.now += 2
     watchdog.look()
     assert caplog.messages[0].startswith(
-        "GE\\x1b]0;TITLE\\x07TTTTTTTT /x has been in flight for 2 s, and is at:\n"
+        "GE?]0;TITLE?TTTTTTTT /x has been in flight for 2 s, and is at:\n"
     )
     held.close()
 
@@ -260,10 +263,19 @@ def test_where_there_can_be_no_thread_requests_are_served(
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(threading.Thread, "start", start)
-    guard = GuardMiddleware(hello, Limiter(8), observers=[Watchdog(1.0)])
-    assert call(guard).read() == call(guard).read() == b"hello"
+    clock = Clock()
+    watchdog = Watchdog(1.0, clock)
+    guard = GuardMiddleware(hello, Limiter(8), observers=[watchdog])
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert call(guard).read() == call(guard).read() == b"hello"
     assert caplog.messages == ["Nobody looks for slow requests: there can be no more threads."]
+    # It is tried again, but not with each request.
+    assert call(guard).read() == b"hello"
+    assert watchdog._thread is None
+    clock.now += RETRY
+    assert call(guard).read() == b"hello"
+    assert watchdog._thread is not None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")

@@ -26,6 +26,7 @@ SERVERS = {
     "gunicorn": [("gunicorn-gthread", "--workers", "4")],
     "two gunicorns": [("gunicorn-gthread", "--workers", "2")] * 2,
     "gevent": [("gunicorn-gevent", "--workers", "2")],
+    "gevent-preload": [("gunicorn-gevent", "--workers", "2", "--preload")],
     "uwsgi": [("uwsgi", "--processes", "2", "--enable-threads")],
     "uwsgi-lazy": [("uwsgi", "--processes", "2", "--enable-threads", "--lazy-apps")],
     "two waitresses": [("waitress",)] * 2,

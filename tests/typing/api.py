@@ -8,6 +8,7 @@ from flask import Blueprint
 from flask import Flask
 
 from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard import Mode
 from flask_concurrency_guard import RequestRejected
 from flask_concurrency_guard import Snapshot
 from flask_concurrency_guard import TagFilter
@@ -43,3 +44,20 @@ def busy(error: RequestRejected) -> tuple[str, int]:
 
 
 TagFilter()
+
+
+@app.get("/report")
+@guard.limit("reports", 2, match="/report", max_wait=0.5, partitions={"live": 0.5}, scope="host")
+@guard.priority("critical")
+@guard.cost(2)
+def report() -> str:
+    return "all of it"
+
+
+assert_type(report(), str)
+assert_type(guard.limit("admin", "adaptive", mode=Mode.SHADOW)(blueprint), Blueprint)
+guard.limit("reports", max_wiat=0.5)  # type: ignore[call-arg]
+guard.limit("reports", scope="world")  # type: ignore[arg-type]
+guard.exempt("reports")  # type: ignore[type-var]
+guard.set_mode("on")  # type: ignore[arg-type]
+guard.drain(app)  # type: ignore[arg-type]

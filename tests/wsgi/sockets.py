@@ -6,7 +6,6 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -31,14 +30,6 @@ def let_pass(seconds: float) -> float:
     """
     threading.Event().wait(seconds)
     return time.monotonic()
-
-
-def until(condition: Callable[[], object]) -> None:
-    """Look until `condition` holds; it must not take more than ten seconds."""
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline, "waited for ten seconds"
-        let_pass(0.001)
 
 
 def reset(connection: socket.socket) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from wsgiref.validate import validator
 
 import pytest
+from core_support import wait_until
 from support import Called
 from support import call
 from support import hello
@@ -22,7 +23,6 @@ from werkzeug.middleware.lint import LintMiddleware
 from wsgi.sockets import RESOLUTION
 from wsgi.sockets import let_pass
 from wsgi.sockets import tcp
-from wsgi.sockets import until
 
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.shedder import Shedder
@@ -210,7 +210,7 @@ def test_request_of_a_client_that_has_left_is_rejected(lint: Any, ends: Any) -> 
     client.sendall(b"GET")
     let_pass(LONG)
     client.close()
-    until(lambda: (look(server) or (0, False))[1])
+    wait_until(lambda: (look(server) or (0, False))[1])
     assert reason(ask(lint(guard), connection=server)) == "client_gone"
     assert guard.snapshot().rejected["client_gone"] == 1
 
@@ -221,7 +221,7 @@ def test_request_of_a_client_that_has_left_can_be_served(ends: Any) -> None:
     client.sendall(b"GET")
     let_pass(LONG)
     client.close()
-    until(lambda: (look(server) or (0, False))[1])
+    wait_until(lambda: (look(server) or (0, False))[1])
     called = ask(guarded(serve_gone=True), connection=server)
     assert called.status == "200 OK"
     called.close()
@@ -336,11 +336,11 @@ def test_client_that_leaves_the_line_is_not_served(family: str, ends: Any) -> No
         client.sendall(b"GET")
         held = ask(guard)
         waiting = pool.submit(ask, guard, connection=server)
-        until(lambda: guard.snapshot().queued == 1)
+        wait_until(lambda: guard.snapshot().queued == 1)
         let_pass(LONG)
         client.close()
         if family == "tcp":
-            until(lambda: (look(server) or (0, False))[1])
+            wait_until(lambda: (look(server) or (0, False))[1])
         held.close()
         assert reason(waiting.result(10)) == "client_gone"
     snapshot = guard.snapshot()
@@ -356,7 +356,7 @@ def test_client_that_stays_in_the_line_is_served(ends: Any) -> None:
         client.sendall(b"GET")
         held = ask(guard)
         waiting = pool.submit(ask, guard, connection=server)
-        until(lambda: guard.snapshot().queued == 1)
+        wait_until(lambda: guard.snapshot().queued == 1)
         came = time.monotonic() - sent
         let_pass(LONG)
         held.close()

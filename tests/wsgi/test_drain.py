@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -13,10 +14,20 @@ from gunicorn.http.body import LengthReader
 from gunicorn.http.unreader import SocketUnreader
 
 from flask_concurrency_guard.wsgi.drain import HARMLESS
+from flask_concurrency_guard.wsgi.drain import MAX_SECONDS
+from flask_concurrency_guard.wsgi.drain import Allowance
 from flask_concurrency_guard.wsgi.drain import drain
 from flask_concurrency_guard.wsgi.drain import has_body
 
 MEGABYTE = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def allowance(monkeypatch: pytest.MonkeyPatch) -> Allowance:
+    """Let each test begin with all of it, however long others have waited."""
+    new = Allowance()
+    monkeypatch.setattr("flask_concurrency_guard.wsgi.drain.allowance", new)
+    return new
 
 
 class Input:
@@ -92,6 +103,39 @@ def test_a_client_that_stops_is_not_waited_for(connected: Any, sent: int) -> Non
     began = time.monotonic()
     drain(make_environ(server, MEGABYTE), max_seconds=0.05)
     assert 0.05 <= time.monotonic() - began < 5
+
+
+def test_many_clients_that_stop_are_not_waited_for_in_turn(connected: Any) -> None:
+    _, server = connected
+    began = time.monotonic()
+    for _ in range(20):
+        drain(make_environ(server, MEGABYTE))
+    assert MAX_SECONDS <= time.monotonic() - began < 2 * MAX_SECONDS
+
+
+def test_many_clients_that_stop_are_not_waited_for_at_once(connected: Any) -> None:
+    _, server = connected
+    began = time.monotonic()
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(lambda _: drain(make_environ(server, MEGABYTE)), range(20)))
+    assert time.monotonic() - began < MAX_SECONDS / 2
+
+
+def test_what_has_arrived_is_read_however_long_others_were_waited_for(
+    connected: Any, allowance: Allowance
+) -> None:
+    assert allowance.take(60.0, 0.0) == MAX_SECONDS
+    client, server = connected
+    send(client, 100_000).join()
+    environ = make_environ(server, 100_000)
+    drain(environ)
+    assert environ["wsgi.input"].read_bytes >= 100_000 - HARMLESS
+
+
+def test_time_to_wait_comes_back(allowance: Allowance) -> None:
+    while allowance.take(MAX_SECONDS, 0.0):
+        pass
+    assert allowance.take(1e-9, 1e9) == 1e-9
 
 
 def test_a_client_that_leaves_is_noticed_at_once(connected: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from support import call
 from support import hello
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.utils import send_file
 
@@ -69,6 +70,18 @@ def test_the_file_closed_by_the_server_gives_the_lease_back(wrapper: Any) -> Non
     called.close()
     assert file.closed
     assert guard.limiter.in_flight == 0
+
+
+def test_a_file_that_is_sent_by_no_thread_of_those_that_serve_holds_nothing() -> None:
+    """As on waitress, whose main thread sends it, however slowly the client reads."""
+    file = io.BytesIO(b"hello")
+    guard = guarded(send(file))
+    called = call(guard, environ_overrides={"wsgi.file_wrapper": ReadOnlyFileBasedBuffer})
+    assert isinstance(called.body, ReadOnlyFileBasedBuffer)
+    assert guard.limiter.in_flight == 0
+    assert not file.closed
+    called.close()
+    assert file.closed
 
 
 @wrappers

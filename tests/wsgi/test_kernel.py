@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from core_support import wait_until
 from wsgi.sockets import RESOLUTION
 from wsgi.sockets import let_pass
 from wsgi.sockets import reset
 from wsgi.sockets import tcp
-from wsgi.sockets import until
 
 from flask_concurrency_guard.wsgi import kernel
 from flask_concurrency_guard.wsgi.kernel import HALF_CLOSED
@@ -126,7 +126,7 @@ def test_client_that_has_given_up_is_gone(ends: Ends) -> None:
     let_pass(LONG)
     assert not is_gone(server)
     client.close()
-    until(lambda: is_gone(server))
+    wait_until(lambda: is_gone(server))
 
 
 @linux
@@ -135,7 +135,7 @@ def test_client_that_has_given_up_is_gone_behind_bytes_that_nobody_read(ends: En
     client.sendall(b"x" * 50_000)
     let_pass(LONG)
     client.close()
-    until(lambda: is_gone(server))
+    wait_until(lambda: is_gone(server))
 
 
 @linux
@@ -143,7 +143,7 @@ def test_client_that_was_reset_is_gone(ends: Ends) -> None:
     client, server = ends
     client.sendall(b"GET")
     reset(client)
-    until(lambda: is_gone(server))
+    wait_until(lambda: is_gone(server))
 
 
 @linux
@@ -155,7 +155,7 @@ def test_client_that_closes_at_once_may_still_be_reading(ends: Ends, close: str)
         client.shutdown(socket.SHUT_WR)
     else:
         client.close()
-    until(lambda: is_hung_up(server))
+    wait_until(lambda: is_hung_up(server))
     let_pass(LONG)
     assert not is_gone(server)
 
@@ -223,7 +223,7 @@ def test_looking_changes_nothing(ends: Ends) -> None:
     client, server = ends
     server.settimeout(5)
     client.sendall(b"GET")
-    until(lambda: look(server))
+    wait_until(lambda: look(server) is not None)
     is_hung_up(server)
     assert server.gettimeout() == 5
     assert server.recv(10) == b"GET"
@@ -237,7 +237,7 @@ def test_hanging_up_shows_on_any_connection(family: str, ends: Ends) -> None:
         client.sendall(b"GET")
         assert not is_hung_up(server)
         client.close()
-        until(lambda: is_hung_up(server))
+        wait_until(lambda: is_hung_up(server))
         assert server.recv(10) == b"GET"
 
 
@@ -273,4 +273,4 @@ def test_connection_with_tls_is_no_different(ends: Ends, certificate: Path) -> N
         assert age(server) >= waited - RESOLUTION
         assert not is_gone(server)
         client.close()
-        until(lambda: is_gone(server))
+        wait_until(lambda: is_gone(server))

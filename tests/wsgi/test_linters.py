@@ -97,6 +97,9 @@ def test_a_rejection_is_clean(lint: Any, method: str, accept: str) -> None:
 @linters
 @methods
 def test_an_exempt_request_is_clean(lint: Any, method: str) -> None:
-    guard = GuardMiddleware(lint(a_list), Limiter(1))
+    guard = GuardMiddleware(lint(a_list), Limiter(1), headers={"decision": "X-Decision"})
     guard.match = lambda environ: None
-    call(lint(guard), method=method, environ_base=SERVER).read()
+    called = call(lint(guard), method=method, environ_base=SERVER)
+    called.read()
+    assert called.headers["X-Decision"] == "exempt"
+    assert guard.limiter.snapshot().admitted == 0

@@ -77,6 +77,7 @@ def test_the_reason_is_told() -> None:
         ("image/png", False),
         ("html", False),
         ("text/html;q=1," * 100, False),
+        ("text/html," + "a/b," * 30, False),
         ("text/html;q=\xff", True),
     ],
 )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from ...core.decisions import DEFAULT
 from ...settings import ADAPTIVE
+from ..screen import counted
 from .finding import Finding
 from .finding import Subject
 from .finding import error
 from .finding import note
 from .finding import ok
 from .finding import warning
-from .plan import counted
 
 if TYPE_CHECKING:
     from ...limits import AppLimit

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ..screen import counted
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -127,11 +129,6 @@ def _pool(
         return Plan(name, options.workers or 1, options.threads or threads, option, unit)
 
     return plan
-
-
-def counted(number: int, what: str) -> str:
-    """Return so many of what, in words."""
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 SERVERS: dict[str, Callable[[Options, Mapping[str, str]], Plan]] = {

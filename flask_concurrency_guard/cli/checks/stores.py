@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+from ...complaints import one_line
 from ...core.cluster.connect import Connector
 from ...core.store import StoreError
 from .capacity import limit_name
@@ -13,9 +14,6 @@ from .finding import Subject
 from .finding import error
 from .finding import ok
 from .finding import warning
-
-LONGEST = 200
-"""How much of an error's text to show."""
 
 
 def check_host(subject: Subject) -> Iterator[Finding]:
@@ -54,7 +52,7 @@ def check_cluster(subject: Subject) -> Iterator[Finding]:
         took = time.monotonic() - connected
     except Exception as failure:  # redis-py has many kinds of its own.
         yield error(
-            f"The store '{settings.store_url}' doesn't answer: {_told(failure)}"
+            f"The store '{settings.store_url}' doesn't answer: {one_line(failure)}"
             f" (after {time.monotonic() - begun:.3f} s, of {settings.store_timeout:g}).",
             "Start it, or correct 'CONCURRENCY_GUARD_STORE_URL'. Until then"
             f" 'CONCURRENCY_GUARD_ON_STORE_ERROR' decides: '{settings.on_store_error}'.",
@@ -70,8 +68,3 @@ def check_cluster(subject: Subject) -> Iterator[Finding]:
         )
     else:
         yield ok(f"{text}.")
-
-
-def _told(failure: Exception) -> str:
-    lines = str(failure).splitlines() or [type(failure).__name__]
-    return lines[0][:LONGEST].rstrip(".")

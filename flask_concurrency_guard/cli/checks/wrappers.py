@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING
 
 from flask import Flask
 
+from ...state import WeakApplication
+
 if TYPE_CHECKING:
     from ...wsgi.middleware import GuardMiddleware
 
 MOST = 2000
 """How many objects to look at."""
-
-OWN = "flask_concurrency_guard.state"
-"""Where the class is of what the guard calls if nothing else is in between."""
 
 
 def in_front(app: Flask, guard: GuardMiddleware) -> list[object] | None:
@@ -30,16 +29,11 @@ def behind(app: Flask, guard: GuardMiddleware) -> list[object] | None:
     """Return what requests pass after the guard, outermost first; None where that can't be seen."""
 
     def is_end(found: object) -> bool:
-        if type(found).__module__ == OWN:
+        if isinstance(found, WeakApplication):
             return True
         return isinstance(found, MethodType) and found.__self__ is app
 
     return _way(guard.app, is_end)
-
-
-def kind_of(wrapper: object) -> type | None:
-    """Return the class of a wrapper; None for a function."""
-    return None if isinstance(wrapper, FunctionType | MethodType) else type(wrapper)
 
 
 def name_of(wrapper: object) -> str:

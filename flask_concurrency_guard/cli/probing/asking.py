@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from .answers import Answer
 from .answers import rejection_reason
+from .connection import Deadline
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -55,12 +56,13 @@ class Asker:
     def ask(self) -> Answer:
         """Send one request over a connection of its own, and read its answer to the end."""
         sent = time.monotonic()
+        deadline = Deadline(self.timeout)
         try:
-            connection = self.target.connection(self.address, self.timeout, self.tls)
+            connection = self.target.connection(self.address, deadline, self.tls)
             try:
                 connection.request("GET", self.target.path, headers=self._all_headers())
-                response = connection.getresponse()
-                body = _read(response, sent + self.timeout)
+                with connection.getresponse() as response:
+                    body = _read(response)
             finally:
                 connection.close()
         except TimeoutError:
@@ -121,16 +123,11 @@ class Asker:
         return {k: v for k, v in own.items() if k.lower() not in given} | dict(self.headers)
 
 
-def _read(response: HTTPResponse, deadline: float) -> bytes:
-    """Read all of a body; return its beginning.
-
-    :raises TimeoutError: it goes on beyond the deadline.
-    """
+def _read(response: HTTPResponse) -> bytes:
+    """Read all of a body; return its beginning."""
     kept = bytearray()
     while chunk := response.read1(CHUNK):
         kept += chunk[: KEPT - len(kept)]
-        if time.monotonic() > deadline:
-            raise TimeoutError
     return bytes(kept)
 
 

@@ -6,8 +6,6 @@ import socket
 import ssl
 from dataclasses import dataclass
 from dataclasses import replace
-from http.client import HTTPConnection
-from http.client import HTTPSConnection
 from ipaddress import IPv6Address
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
@@ -16,10 +14,13 @@ from urllib.parse import quote
 from urllib.parse import urljoin
 from urllib.parse import urlsplit
 
+from .connection import Connection
+
 if TYPE_CHECKING:
     from ssl import SSLContext
 
     from .answers import Answer
+    from .connection import Deadline
 
 PORTS = {"http": 80, "https": 443}
 
@@ -50,11 +51,12 @@ class Target:
         """Whether all addresses are those of this machine."""
         return all(_is_loopback(address) for address in self.addresses)
 
-    def connection(self, address: str, timeout: float, tls: SSLContext | None) -> HTTPConnection:
+    def connection(self, address: str, deadline: Deadline, tls: SSLContext | None) -> Connection:
         """Return a connection to be made, to an address that was looked up before."""
         if self.scheme == "https":
-            return _PinnedHTTPS(self, address, timeout, tls or ssl.create_default_context())
-        return HTTPConnection(address, self.port, timeout=timeout)
+            tls = tls or ssl.create_default_context()
+            return Connection(address, self.port, deadline, tls, self.host)
+        return Connection(address, self.port, deadline)
 
     def with_path(self, path: str) -> Target:
         """Return the same server, with another path."""
@@ -80,23 +82,6 @@ class Target:
         """What the server is to think that it was called."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == PORTS[self.scheme] else f"{host}:{self.port}"
-
-
-class _PinnedHTTPS(HTTPSConnection):
-    """Connects to an address, and asks it for the certificate of the name that led there."""
-
-    def __init__(self, target: Target, address: str, timeout: float, tls: SSLContext) -> None:
-        super().__init__(address, target.port, timeout=timeout, context=tls)
-        self._tls = tls
-        self._name = target.host
-
-    def connect(self) -> None:
-        plain = socket.create_connection((self.host, self.port), self.timeout)
-        try:
-            self.sock = self._tls.wrap_socket(plain, server_hostname=self._name)
-        except BaseException:
-            plain.close()
-            raise
 
 
 def find_target(url: str) -> Target:

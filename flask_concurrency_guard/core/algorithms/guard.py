@@ -40,11 +40,11 @@ LEAST = 20
 LEAST_NEW = 5
 """How many of them must have begun in it."""
 
-SHORTEST = 0.1
+SHORTEST_WINDOW = 0.1
 """How long a window lasts at least, in seconds."""
 
-LONGEST = 2.0
-"""After how many seconds more it is over anyway."""
+LONGEST_EXTRA = 2.0
+"""After how many seconds more a window is over anyway."""
 
 LONGEST_SETTLING = 5.0
 """For how many seconds at most a change of the limit is given time to show."""
@@ -174,7 +174,7 @@ class Guard:
         self._clear()
 
     def _length(self) -> float:
-        return max(SHORTEST, 2 * self._settling)
+        return max(SHORTEST_WINDOW, 2 * self._settling)
 
     def _look(self, now: float) -> None:
         if not self._measures:
@@ -190,7 +190,7 @@ class Guard:
             # Long ones are in flight for longer, so one of those in flight takes this in the mean.
             self._settling = min(self._squares / self._rtt, LONGEST_SETTLING)
             spread = self._squares / self._rtt / self._rtt * self._done - 1
-        if seconds > 2 * (self._length() + LONGEST):
+        if seconds > 2 * (self._length() + LONGEST_EXTRA):
             self._with_room(now, seconds)  # Nobody came for a while.
         elif self._done and self._new and self._beyond >= FULL * self._new:
             self._follow(now, self._done / seconds)
@@ -205,7 +205,7 @@ class Guard:
         """Return whether a window has told enough, or won't any more."""
         left = self._length() - seconds
         if left <= 0:
-            return left <= -LONGEST or (self._done >= LEAST and self._new >= LEAST_NEW)
+            return left <= -LONGEST_EXTRA or (self._done >= LEAST and self._new >= LEAST_NEW)
         if self._contest is None or self.limit == self._level or self._new < LEAST_NEW:
             return False
         return self._contest.is_lost(self.limit, self._done, seconds)

@@ -15,10 +15,10 @@ import socket
 import threading
 from collections import deque
 from contextlib import contextmanager
-from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from ...complaints import note
+from ...complaints import one_line
 from ..decisions import Mode
 from ..store import UNBOUNDED
 from ..store import OnStoreError
@@ -51,11 +51,8 @@ WANTED = 0.05
 SILENCES = 3
 """After which part of a lease in which nothing was heard to ask whether the server is there."""
 
-SHORTEST = 1.0
-"""The shortest such silence, in seconds: an answer may take a while."""
-
-LONGEST = 200
-"""How much of an error's text goes into the log."""
+SHORTEST_SILENCE = 1.0
+"""The shortest of these, in seconds: an answer may take a while."""
 
 
 def read_mode(text: bytes) -> Mode | None:
@@ -96,7 +93,7 @@ class Borrower:
         self.member = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         """The name of this process among those that share the limit."""
         self._connector = self._connector.afresh()
-        patience = max(self._lease_time / SILENCES, SHORTEST)
+        patience = max(self._lease_time / SILENCES, SHORTEST_SILENCE)
         self.ledger = Ledger(self._connector, self._name, self.member, patience=patience)
         # Looked up when called: gevent and eventlet replace them.
         # One call at a time, and in the order of `_seq`. The collector takes back a dropped lease
@@ -317,7 +314,7 @@ class Borrower:
                 logging.ERROR,
                 "%s can't be used: %s. Until it can be, this process admits %s.",
                 self.address,
-                shorten(str(error), LONGEST).rstrip("."),
+                one_line(error),
                 self._admitted(now),
             )
 

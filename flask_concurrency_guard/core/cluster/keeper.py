@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
 from functools import cache
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from ...complaints import complain
 from ...complaints import note
 from ...complaints import write_notes
+from ..fork import threads_stand_still
 
 if TYPE_CHECKING:
     from .ledger import Ledger
@@ -35,7 +36,7 @@ class Keeper(threading.Thread):
     """
 
     def __init__(self, store: ClusterStore) -> None:
-        super().__init__(name="concurrency-guard-keeper", daemon=True)
+        super().__init__(name="flask_concurrency_guard.keeper", daemon=True)
         self.hears = False
         """Whether what the server says arrives."""
         self._get_store = ref(store)
@@ -67,7 +68,7 @@ class Keeper(threading.Thread):
                     store.give_back()
                     left = min(left, SOON)
             except Exception:
-                logger.exception("The keeper of a shared limit goes on after this.")
+                complain(logger, "The keeper of a shared limit goes on after this.")
             ledger = store.ledger
             del store
             self._hear(ledger, min(left, LATEST))
@@ -111,12 +112,8 @@ class Keeper(threading.Thread):
 
 @cache
 def warn_where_threads_stand_still() -> None:
-    """Say once what to do where a thread only goes on while requests are served.
-
-    uWSGI up to 2.0.26 keeps Python's lock between them, if it isn't told of threads.
-    """
-    uwsgi = sys.modules.get("uwsgi")
-    if uwsgi is not None and not getattr(uwsgi, "has_threads", True):
+    """Say once what to do there."""
+    if threads_stand_still():
         note(
             logger,
             logging.WARNING,

@@ -8,6 +8,7 @@ from mmap import mmap
 from pathlib import Path
 from time import monotonic
 from time import sleep
+from typing import TypeAlias
 from weakref import finalize
 
 from ..store import StoreError
@@ -23,7 +24,10 @@ from .system import ByteLocks
 SLOTS = 256
 
 # The header, in words: what the file is, in which version; then the numbers that belong to all.
-SIGNATURE = struct.pack("II", 0x46434731, 3)
+MAGIC = struct.pack("I", 0x46434731)
+"""So the file begins in every version."""
+
+SIGNATURE = MAGIC + struct.pack("I", 3)
 LIMIT = 2
 CONFIGURED = 3
 TOP = 4
@@ -43,6 +47,9 @@ SIZE = 4 * WORDS + (ROWS * ROW + RING * SAMPLE) * SLOTS + CHANGES
 #: The byte whose lock guards all that is lent, and the first of those that live with a process.
 MUTEX = 0
 LIFE = 1
+
+Identity: TypeAlias = tuple[int, int]
+"""Which file it is, whatever it is called."""
 
 PATIENCE = 0.002
 JOIN = 1.0
@@ -146,6 +153,14 @@ class Board:
             return False
         return found == self._inode and self.is_board()
 
+    def overwritten(self) -> Identity | None:
+        """Return which file it is, if that is in its place still, and no board any more."""
+        try:
+            found = _identity(self.path.lstat())
+        except OSError:
+            return None
+        return found if found == self._inode and not self.is_board() else None
+
     def is_board(self) -> bool:
         """Return whether the file says that it is one, of this version."""
         return self.header[:2].tobytes() == SIGNATURE
@@ -155,9 +170,10 @@ class Board:
         self._close()
 
 
-def open_board(path: Path) -> Board:
+def open_board(path: Path, overwritten: Identity | None = None) -> Board:
     """Open the board at `path`; make it where there is none.
 
+    :param overwritten: a file that was a board, and is made one again whatever is in it.
     :raises StoreError: it can't be made or used.
     """
     make_private(path.parent)
@@ -167,7 +183,7 @@ def open_board(path: Path) -> Board:
         raise StoreError(f"'{path}' can't be opened ({error.strerror}).") from error
     try:
         require_own(os.fstat(descriptor), path)
-        mapping = _map(path, descriptor)
+        mapping = _map(path, descriptor, overwritten)
     except OSError as error:
         os.close(descriptor)
         raise StoreError(f"'{path}' can't be used ({error.strerror}).") from error
@@ -178,11 +194,11 @@ def open_board(path: Path) -> Board:
     return Board(path, descriptor, mapping)
 
 
-def _identity(found: os.stat_result) -> tuple[int, int]:
+def _identity(found: os.stat_result) -> Identity:
     return found.st_dev, found.st_ino
 
 
-def _map(path: Path, descriptor: int) -> mmap:
+def _map(path: Path, descriptor: int, overwritten: Identity | None) -> mmap:
     locks = ByteLocks(descriptor)
     end = monotonic() + JOIN
     while not locks.try_lock(MUTEX):
@@ -190,7 +206,7 @@ def _map(path: Path, descriptor: int) -> mmap:
             raise StoreError(f"'{path}' is locked by a process that doesn't go on.")
         sleep(0.001)
     try:
-        _make_usable(path, descriptor, locks)
+        _make_usable(path, descriptor, locks, overwritten)
         # A forked child keeps what it has mapped, and the open file behind it, for a while. With
         # one of its own the locks don't depend on that.
         other = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -204,11 +220,21 @@ def _map(path: Path, descriptor: int) -> mmap:
         locks.unlock(MUTEX)
 
 
-def _make_usable(path: Path, descriptor: int, locks: ByteLocks) -> None:
-    """Make the file a board, unless it is one."""
-    is_board = os.pread(descriptor, len(SIGNATURE), 0) == SIGNATURE
-    if is_board and os.fstat(descriptor).st_size >= SIZE:
+def _make_usable(
+    path: Path, descriptor: int, locks: ByteLocks, overwritten: Identity | None
+) -> None:
+    """Make the file a board, unless it is one, or is somebody else's."""
+    found = os.fstat(descriptor)
+    begin = os.pread(descriptor, len(SIGNATURE), 0)
+    if begin == SIGNATURE and found.st_size >= SIZE:
         return
+    # Whoever died while making one has left an empty file, or zeros.
+    is_ours = not any(begin) or begin.startswith(MAGIC) or _identity(found) == overwritten
+    if not is_ours:
+        raise StoreError(
+            f"'{path}' is no file of this package, so it is left alone. Move it away, or choose"
+            " another 'CONCURRENCY_GUARD_NAME' or 'CONCURRENCY_GUARD_DIR'."
+        )
     # Whoever uses it, in whatever version, holds the lock of a byte behind the mutex's.
     if not locks.try_lock(LIFE, 0):
         raise StoreError(

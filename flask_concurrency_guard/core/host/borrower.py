@@ -102,7 +102,8 @@ class Borrower:
         board.shares[slot] = board.flights[slot] = in_flight
         board.lends[slot] = self.lends
         board.pids[slot] = os.getpid()
-        header[TOP] = max(header[TOP], slot + 1)
+        # Anything stands there in a file that is broken; nobody else uses it then.
+        header[TOP] = slot + 1 if is_first else max(header[TOP], slot + 1)
         self.slot = slot
         agreed = 0 if learned else configured
         if is_first or header[CONFIGURED] != agreed:

@@ -39,13 +39,24 @@ def make_private(folder: Path) -> None:
     :raises StoreError: it can't be made, or there is one that isn't such.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _make(folder)
         found = folder.lstat()
     except OSError as error:
         raise StoreError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"'{folder}' is not a folder. A link won't do; name what it leads to.")
     require_own(found, folder)
+
+
+def _make(folder: Path) -> None:
+    """Make a folder, and those it is in; not by Path.mkdir(), as others may write to what that
+    makes besides, where the umask is 0.
+    """
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+    except FileNotFoundError:
+        _make(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def require_own(found: os.stat_result, path: Path) -> None:

@@ -27,10 +27,12 @@ from .board import LEARNED
 from .board import LIMIT
 from .board import MODE
 from .board import SHORT
+from .board import Identity
 from .board import open_board
 from .borrower import MODES
 from .borrower import Borrower
 from .process import HostSnapshot
+from .process import Process
 from .scoreboard import Scoreboard
 from .system import IS_LINUX
 from .system import register_barrier
@@ -42,6 +44,10 @@ logger = logging.getLogger(__name__)
 
 RETRY = 1.0
 """After how many seconds to try again what has failed, and to look for the file."""
+
+MOST_TOLD = 8
+"""So many processes that died at once are told of one by one. There are hundreds in a file that is
+broken."""
 
 BLOCKED = 0.05
 """For how many seconds not to ask for the mutex, when it could not be had. Who holds it was stopped
@@ -82,6 +88,7 @@ class HostStore:
         self._clock = clock
         self.borrower: Borrower | None = None
         """What this process has of the file; None as long as it can't be used."""
+        self._overwritten: Identity | None = None  # What it had of one, and nobody has any more.
         self._header: Words
         self._flights: Words
         self._revoked: Words
@@ -205,8 +212,7 @@ class HostStore:
             return None
         finally:
             if borrower is not None:
-                while borrower.died:
-                    note(logger, logging.WARNING, "%s", borrower.died.pop(0).obituary())
+                _tell_of(borrower.died)
 
     def _catch_up(self, borrower: Borrower) -> None:
         self.places, self.limit = borrower.places, borrower.limit
@@ -225,7 +231,7 @@ class HostStore:
                 self.path,
             )
             self._leave_board()
-        board = open_board(self.path)
+        board = open_board(self.path, self._overwritten)
         barrier = register_barrier()
         if not board.lock(JOIN):
             raise StoreError(f"'{self.path}' is locked by a process that doesn't go on.")
@@ -254,6 +260,7 @@ class HostStore:
 
     def _leave_board(self) -> None:
         if self.borrower is not None:
+            self._overwritten = self.borrower.board.overwritten()
             self.borrower.board.close()
         self.borrower = None
         self._lends = True
@@ -278,3 +285,12 @@ class HostStore:
                 error,
                 admitted_without(self._on_error, self.places),
             )
+
+
+def _tell_of(died: list[Process]) -> None:
+    for process in died[:MOST_TOLD]:
+        note(logger, logging.WARNING, "%s", process.obituary())
+    if len(died) > MOST_TOLD:
+        more = len(died) - MOST_TOLD
+        note(logger, logging.WARNING, "And %d more died with requests in flight.", more)
+    died.clear()
