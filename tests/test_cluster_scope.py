@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import sys
 import threading
@@ -241,7 +242,8 @@ def test_signals_tell_of_the_store(make_app: MakeApp, own: Valkey) -> None:
         own.start()
         wait_until(lambda: len(told) == 2)
     assert [(what, sender) for what, sender, _ in told] == [("failed", app), ("recovered", app)]
-    assert "Connection refused" in told[0][2]
+    # A call that was on its way sees the connection end.
+    assert re.search("Connection (refused|reset|closed)", told[0][2])
     assert guard.snapshot(scope="cluster").error is None
     held.close()
 

@@ -18,6 +18,7 @@ from servers.running import start
 from servers.running import wait_until
 
 SERVERS = ("gunicorn-gthread", "gunicorn-gevent", "waitress", "dev")
+LARGE = 64 << 20
 SLACK = 0.005
 """By how many seconds clocks that are read one after the other may differ, the wrong way round."""
 
@@ -103,25 +104,42 @@ def test_a_stream_whose_client_leaves_has_its_line_then(name: str, gate: Gate) -
         assert line["duration"] < 4  # All the chunks would take five seconds.
 
 
-@pytest.mark.parametrize("name", ["gunicorn-gthread", "waitress"])
-def test_a_file_that_the_server_sends_has_its_line_at_its_end(name: str, tmp_path: Path) -> None:
-    size = 64 << 20  # More than the buffers on the way can hold.
-    with (tmp_path / "large").open("wb") as large:
-        large.truncate(size)
-    with start(KINDS[name], access_log="json", limit=1, max_queue=0) as server:
-        connection = server.send(f"GET /file?path={large.name} HTTP/1.1")
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Return a file that is more than the buffers on the way can hold."""
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(LARGE)
+    return path
+
+
+def test_a_file_that_the_server_sends_has_its_line_at_its_end(large: Path) -> None:
+    kind = KINDS["gunicorn-gthread"]
+    with (
+        start(kind, access_log="json", limit=1, max_queue=0) as server,
+        server.send(f"GET /file?path={large} HTTP/1.1") as connection,
+    ):
         received = len(connection.recv(1000))
         began = time.monotonic()
         assert server.ask("/ping").status == 503
         assert lines(server, "/ping")[0]["outcome"] == "rejected"
         lasted = time.monotonic() - began
         assert '"path":"/file"' not in server.log
-        while received < size:
+        while received < LARGE:
             received += len(connection.recv(1 << 20))
         (line,) = lines(server, "/file")
-        connection.close()
         assert line["status"] == 200
         assert line["duration"] > lasted - SLACK
+
+
+def test_a_file_that_no_thread_sends_keeps_no_place(large: Path) -> None:
+    with (
+        start(KINDS["waitress"], access_log="json", limit=1, max_queue=0) as server,
+        server.send(f"GET /file?path={large} HTTP/1.1") as connection,
+    ):
+        assert connection.recv(1000)
+        assert lines(server, "/file")[0]["status"] == 200
+        assert server.ask("/ping").status == 200
 
 
 @pytest.mark.parametrize("name", ["gunicorn-gthread", "waitress", "dev"])
