@@ -217,7 +217,7 @@ class Admission:
         else:
             lease = ClaimedLease(grantor, holder, self._epoch, now, claim)
         if has_room:
-            return self._admit(lease)
+            return self._admit(lease, cost)
         if not enforced:
             if reason is None:
                 self._queue(lease, verdict)
@@ -280,13 +280,18 @@ class Admission:
     def _cost(self, claim: Claim) -> int:
         return min(claim.cost, self.limit)
 
-    def _admit(self, lease: Lease) -> Lease:
+    def _admit(self, lease: Lease, cost: int) -> Lease:
+        """Let a lease take so many places; as many as room was asked for.
+
+        What it costs may be less by now, where the limit has become known meanwhile.
+        """
         if isinstance(lease, ClaimedLease):
-            lease.cost = self._cost(lease.claim)
-        in_flight = self.in_flight + lease.cost
+            lease.cost = cost
+        in_flight = self.in_flight + cost
         # With nothing between that can be interrupted.
         self.in_flight = lease.in_flight = in_flight
-        lease._released, lease._wakeup = False, None
+        lease._released = False
+        lease._wakeup = None
         self._admitted += 1
         if in_flight > self._peak:
             self._peak = in_flight
@@ -303,7 +308,7 @@ class Admission:
         lease._beyond = True
         if reason is not None:
             lease.rejection = self._reject(reason, 0.0)
-        self._admit(lease)
+        self._admit(lease, self._cost(lease.claim))
         self._beyond += lease.cost
         return lease
 
@@ -367,23 +372,33 @@ class Admission:
     def _advance_line(self) -> None:
         """Give the places that are free to those whose turn it is."""
         while (lease := self._line.peek(self._taken(), self._places)) is not None:
-            if not self._has_room(self._cost(lease.claim)):
+            cost = self._cost(lease.claim)
+            if not self._has_room(cost):
                 return
-            self._let_in(lease)
+            self._let_in(lease, cost)
 
-    def _let_in(self, lease: Lease) -> None:
+    def _let_in(self, lease: Lease, cost: int) -> None:
         self._line.pop(lease)
         if lease._wakeup is not None:
-            self._grant(lease, lease._wakeup)
+            self._grant(lease, lease._wakeup, cost)
         elif self._leave_shadow_line(lease):
             lease._beyond = False
             self._beyond -= lease.cost
             if self._shares is not None:
                 self._shares.enter(lease.claim, lease.cost)
 
-    def _grant(self, lease: Lease, wakeup: Lock) -> None:
-        self._admit(lease)
+    def _grant(self, lease: Lease, wakeup: Lock, cost: int) -> None:
+        self._admit(lease, cost)
         self._wake(lease, wakeup)
+
+    def _change_mode(self, mode: Mode) -> None:
+        if mode is self.mode:
+            return
+        self.mode = mode
+        for lease in self._line:
+            if lease._wakeup is not None:
+                self._grant(lease, lease._wakeup, self._cost(lease.claim))
+        self._line.clear()
 
     def _leave_line(self, lease: Lease) -> None:
         """Stop waiting. A place that was given in this very instant goes to the next in line."""

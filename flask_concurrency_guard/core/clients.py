@@ -134,15 +134,15 @@ class ClientLimiter:
                 self._take_back(lease)
 
     def _take_back(self, lease: Lease) -> None:
-        lease._released = True
         assert isinstance(lease, _ClientLease)
-        if lease.key is None or lease._epoch != self._epoch:
-            return
-        held = self._held[lease.key] - 1
-        if held:
-            self._held[lease.key] = held
-        else:
-            del self._held[lease.key]
+        if lease.key is not None and lease._epoch == self._epoch:
+            held = self._held[lease.key] - 1
+            if held:
+                self._held[lease.key] = held
+            else:
+                del self._held[lease.key]
+        # Only now: the key's own hash may have been interrupted.
+        lease._released = True
 
 
 class _ClientLease(Lease):

@@ -6,12 +6,17 @@ What was in flight in the parent never ends in the child, so a copied count woul
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import threading
 from importlib import import_module
 from typing import Protocol
 from weakref import WeakSet
+
+from ..complaints import complain
+
+logger = logging.getLogger(__name__)
 
 
 class Forkable(Protocol):
@@ -55,7 +60,11 @@ def _reset_all() -> None:
     global _make_lock
     _make_lock = threading.Lock
     for forkable in tuple(_forkables):
-        forkable.after_fork()
+        try:
+            forkable.after_fork()
+        except Exception:
+            # Not the others as well.
+            complain(logger, "What was copied from the parent could not be forgotten; going on.")
 
 
 if hasattr(os, "register_at_fork"):

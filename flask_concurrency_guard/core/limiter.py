@@ -123,13 +123,7 @@ class Limiter(Admission):
         """Change the mode in this process only."""
         mode = Mode(mode)
         with self._lock:
-            if mode is self.mode:
-                return
-            self.mode = mode
-            for lease in self._line:
-                if lease._wakeup is not None:
-                    self._grant(lease, lease._wakeup)
-            self._line.clear()
+            self._change_mode(mode)
         self.settle()
 
     def tell_apart(

@@ -85,10 +85,12 @@ class SharedLimiter(Limiter):
     def settle(self) -> None:
         """See `Limiter.settle`. Then follow the mode that was set for all, if it has changed."""
         super().settle()
-        mode = self._store.mode
-        if mode is not self._followed:
-            self._followed = mode
-            self.set_mode_here(self._configured_mode if mode is None else mode)
+        if self._store.mode is not self._followed:
+            # Both at once. Who comes here with an older one must not be the last.
+            with self._lock:
+                mode = self._followed = self._store.mode
+                self._change_mode(self._configured_mode if mode is None else mode)
+            super().settle()
 
     def learn_limit(self) -> None:
         """Learn the limit again, after a number was set, in all processes.
@@ -163,11 +165,11 @@ class SharedLimiter(Limiter):
     def _fill(self, *, starving: bool = False) -> None:
         """Admit from the line for as long as there is something to borrow."""
         while (lease := self._line.peek(self._taken(), self._places)) is not None:
-            if not self._borrow(self._cost(lease.claim), starving=starving):
+            cost = self._cost(lease.claim)
+            if not self._borrow(cost, starving=starving):
                 return
-            self._let_in(
-                lease
-            )  # It is entered. To ask again would be in vain where there is no store.
+            # It is entered by now. Where there is no store, asking again would be in vain.
+            self._let_in(lease, cost)
             self._advance_line()
 
     def _borrow(self, cost: int, *, starving: bool = False) -> bool:

@@ -57,7 +57,8 @@ class Posting:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._descriptor = os.open(self.path, flags, 0o600)
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Waits for who is looking whether it is locked.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         except OSError:
             self.close()
             raise

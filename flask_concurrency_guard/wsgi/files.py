@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 KEY = "wsgi.file_wrapper"
 
+MOST = 8
+"""How many wrappers are remembered."""
+
 # What else is put into the environ, as weak references: what the server's wrapper made of the app's
 # file, and that file.
 _SENT = f"{PREFIX}file"
@@ -40,7 +43,9 @@ class FileWrappers:
         try:
             environ[KEY] = self._guarded[wrapper]
         except KeyError:
-            # One a server, made in its first request.
+            # One a server, made in its first request. But mod_wsgi has another one in each.
+            if len(self._guarded) >= MOST:
+                self._guarded.clear()
             environ[KEY] = self._guarded[wrapper] = _counterpart(wrapper)
 
 

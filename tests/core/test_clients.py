@@ -134,6 +134,28 @@ def test_a_forked_child_has_clients_of_its_own() -> None:
     held.release()
 
 
+def test_a_key_whose_hash_was_interrupted_loses_no_place() -> None:
+    class Key:
+        is_interrupted = False
+
+        def __hash__(self) -> int:
+            if self.is_interrupted:
+                raise KeyboardInterrupt
+            return 1
+
+    key = Key()
+    clients, limiter = make(most=2)
+    lease = acquire_all([clients], limiter, key)
+    assert isinstance(lease, Lease)
+    (counted,) = lease.companions
+    key.is_interrupted = True
+    with pytest.raises(KeyboardInterrupt):
+        counted.release()
+    key.is_interrupted = False
+    assert lease.release()
+    assert clients.clients() == 0
+
+
 def test_many_threads_never_go_beyond_and_leave_nothing_behind() -> None:
     clients, limiter = make(most=2, limit=6, max_wait=0.002)
 

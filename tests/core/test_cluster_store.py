@@ -32,6 +32,7 @@ from valkey_server import Valkey
 from valkey_server import new_name
 
 from flask_concurrency_guard.core.cluster.address import read_url
+from flask_concurrency_guard.core.cluster.borrower import RETRY_WITHOUT_KEEPER
 from flask_concurrency_guard.core.cluster.borrower import Borrower
 from flask_concurrency_guard.core.cluster.borrower import read_mode
 from flask_concurrency_guard.core.cluster.connect import Connector
@@ -533,6 +534,43 @@ def test_a_server_that_failed_is_tried_at_once_by_who_was_closed(
     process.store.tell()
     assert changes == []
     assert [level for level, _ in told(caplog)] == [logging.ERROR]
+
+
+@pytest.mark.parametrize("policy", ["local", "open"])
+def test_a_server_that_failed_is_tried_again_with_no_keeper(
+    own: Valkey, own_limit: Limit, policy: str
+) -> None:
+    """All are admitted meanwhile, so none asks for a place."""
+    clock = Clock()
+    process = own_limit.process(8, on_error=policy, clock=clock, kind=Alone)
+    assert process.acquire()
+    own.kill()
+    with pytest.raises(StoreError):
+        process.store.set_limit(8)
+    own.start()
+    process.release()
+    assert process.store.error is not None  # It is left alone for a while.
+    clock.now += RETRY_WITHOUT_KEEPER
+    assert process.acquire()
+    process.release()
+    assert process.store.error is None
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_keeper_that_has_died_is_followed_by_another(limit: Limit) -> None:
+    process = limit.process(8)
+    assert process.acquire()
+    keeper = process.store._keeper
+    assert keeper is not None
+
+    def end(*arguments: object) -> None:
+        raise SystemExit
+
+    keeper._hear = end  # type: ignore[method-assign]
+    keeper.join(10)
+    assert not keeper.is_alive()
+    process.store.set_limit(8)
+    assert process.store._keeper is not keeper
 
 
 def test_a_keeper_that_was_late_keeps_nothing_of_what_was_closed(limit: Limit) -> None:

@@ -67,6 +67,22 @@ def test_locks_are_made_anew_once_they_are_others(monkeypatch: pytest.MonkeyPatc
         assert limiter._lock.acquire(blocking=False)
 
 
+def test_one_that_can_not_begin_anew_keeps_no_other_from_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class Broken:
+        def after_fork(self) -> None:
+            raise OSError("no such descriptor")
+
+    limiter = Limiter(1, max_wait=0)
+    lock, broken = limiter._lock, [Broken(), Broken()]
+    for each in broken:
+        fork.reset_after_fork(each)
+    fork._reset_all()
+    assert limiter._lock is not lock
+    assert len(caplog.records) == 1  # They say the same.
+
+
 def test_a_child_is_not_locked_out_by_a_thread_that_the_parent_has() -> None:
     limiter = Limiter(1, max_wait=0)
     locked, done = threading.Event(), threading.Event()

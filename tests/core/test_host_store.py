@@ -360,6 +360,20 @@ def test_what_cannot_be_used_is_said_at_the_start(path: Path, make: object, mess
     assert str(raised.value) == message.format(path=path, folder=path.parent)
 
 
+def test_a_file_that_takes_long_to_fail_is_left_alone_for_a_while(path: Path) -> None:
+    clock = Clock()
+
+    def slow() -> float:
+        clock.now += 0.75  # As while it waits for a lock that nobody gives back.
+        return clock.now
+
+    path.parent.mkdir(0o700)
+    path.mkdir()
+    process = Process(path, 8, clock=slow)
+    process.acquire()
+    assert process.store._next_look == clock.now + stores.RETRY
+
+
 @pytest.mark.parametrize(
     "content",
     [

@@ -84,6 +84,39 @@ def test_a_log_filter_may_ask_for_the_numbers(tmp_path: Path) -> None:
     assert line.startswith(f"1: '{tmp_path}' can't be opened")
 
 
+def test_a_cost_is_reckoned_once_though_the_limit_becomes_known_meanwhile(limiter: Make) -> None:
+    one = limiter(2, max_wait=0)
+    leases(one, 1)[0].release()
+    one.set_limit(10)
+    new = limiter(2, max_wait=0)  # It is configured like the first one, and has asked for nothing.
+    costly = new.acquire(claim=Claim(4))
+    assert isinstance(costly, Lease)
+    assert costly.cost == new.in_flight
+    made = []
+    while isinstance(lease := one.acquire(), Lease):
+        made.append(lease)
+    assert new.in_flight + one.in_flight <= 10
+
+
+def test_what_is_in_flight_counts_again_where_the_file_was_lost(tmp_path: Path) -> None:
+    clock, path = Clock(), tmp_path / "private" / "app.host"
+
+    def make() -> SharedLimiter:
+        return SharedLimiter(HostStore(path, 4, on_error="open", clock=clock), max_wait=0)
+
+    one = make()
+    made = leases(one, 3)
+    path.unlink()
+    path.mkdir()
+    clock.now += 2
+    made += leases(one, 1)  # While it is away.
+    path.rmdir()
+    clock.now += 2
+    assert one.snapshot_of_all().in_flight == 4  # No request was the first to notice.
+    assert isinstance(make().acquire(), Rejection)
+    assert len(made) == 4
+
+
 @pytest.mark.parametrize("policy", ["local", "open"])
 def test_who_waits_is_admitted_where_the_file_was_lost(tmp_path: Path, policy: str) -> None:
     clock, path = Clock(), tmp_path / "private" / "app.host"

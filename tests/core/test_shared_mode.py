@@ -19,6 +19,37 @@ from flask_concurrency_guard.core.shared import SharedLimiter
 Make = Callable[..., SharedLimiter]
 
 
+class Interrupted(HostStore):
+    """A store that tells the mode, and then something happens before that is followed."""
+
+    then: Callable[[], object] | None = None
+
+    @property
+    def mode(self) -> Mode | None:
+        mode, then = super().mode, self.then
+        if then is not None and mode is not None:
+            self.then = None
+            then()
+        return mode
+
+
+def test_who_follows_an_older_mode_is_not_the_last(tmp_path: Path) -> None:
+    path = tmp_path / "private" / "app.host"
+    store = Interrupted(path, 4)
+    here, there = SharedLimiter(store), SharedLimiter(HostStore(path, 4))
+    for limiter in (here, there):
+        lease_of(limiter).release()
+
+    def change() -> None:
+        there.set_mode("enforce")
+        here.settle()  # In another thread, that is.
+
+    there.set_mode("off")
+    store.then = change
+    here.settle()
+    assert here.mode is Mode.ENFORCE
+
+
 @pytest.fixture(params=["host", "cluster"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
     """Return what makes the limiter of one process after the other."""

@@ -4,6 +4,7 @@ import gc
 import io
 from collections.abc import Callable
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any
@@ -16,6 +17,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.utils import send_file
 
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.wsgi.files import MOST
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
 Start = Callable[..., Any]
@@ -221,6 +223,20 @@ def test_an_exempt_file_holds_nothing(wrapper: Any) -> None:
     called = call(guard, environ_overrides={"wsgi.file_wrapper": wrapper})
     assert guard.limiter.in_flight == 0
     called.close()
+
+
+def test_of_many_wrappers_few_are_remembered() -> None:
+    """mod_wsgi has another one in each request, which keeps all that there is of it."""
+    guard = guarded(send(io.BytesIO(b"hello")))
+
+    def bound(number: int, file: Any, size: int = 2) -> Any:
+        return file
+
+    for number in range(3 * MOST):
+        wrapper = partial(bound, number)
+        call(guard, environ_overrides={"wsgi.file_wrapper": wrapper}).close()
+    assert len(guard._file_wrappers._guarded) <= MOST
+    assert guard.limiter.in_flight == 0
 
 
 def test_a_counterpart_is_made_once() -> None:

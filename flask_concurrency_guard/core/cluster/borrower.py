@@ -232,6 +232,10 @@ class Borrower:
             )
         except Exception as error:
             self._fail(error)
+        except BaseException:
+            # The answer would be taken for that to the next call.
+            self.ledger.hang_up()
+            raise
         else:
             self._agree(terms, began)
         return self.error is None

@@ -149,6 +149,8 @@ class ClusterStore:
         borrower = self._borrower
         borrower.in_flight = in_flight
         if borrower.error is not None:
+            # In its time, and not the keeper's: there may be none, where no thread can be started.
+            self._settle()
             return
         if borrower.need > 1 and (queued or borrower.is_in_line):
             self._leave_to_who_needs_several(queued)
@@ -332,7 +334,7 @@ class ClusterStore:
                 return False
             has_answer = self._borrower.settle(**wishes)
             self._catch_up()
-            if self._keeper is None and self._needs_keeper():
+            if not self._is_kept() and self._needs_keeper():
                 self._start_keeper()
             return has_answer
 
@@ -346,6 +348,10 @@ class ClusterStore:
             self._next_ask = self._next_wait = -math.inf  # There may be more.
         elif not borrower.is_in_line:
             self._next_wait = -math.inf  # Nothing will be told to who waits from now on.
+
+    def _is_kept(self) -> bool:
+        # One that has ended by itself was ended by what it has called.
+        return self._keeper is not None and self._keeper.is_alive()
 
     def _start_keeper(self) -> None:
         self._keeper = Keeper(self)

@@ -90,7 +90,7 @@ class HostStore:
         """What this process has of the file; None as long as it can't be used."""
         self._overwritten: Identity | None = None  # What it had of one, and nobody has any more.
         self._header: Words
-        self._flights: Words
+        self._slot, self._flights = 0, [0]
         self._revoked: Words
         self.on_places: Callable[[], object] | None = None  # Nobody tells.
         self.on_mode: Callable[[], object] | None = None
@@ -112,6 +112,7 @@ class HostStore:
     def after_fork(self) -> None:
         """See `Store.after_fork`. The parent's slot stays its own."""
         self._leave_board()
+        self._flights = [0]
         self.places = 0
         self._failed = False
         self._processes = os.cpu_count() or 1
@@ -136,7 +137,12 @@ class HostStore:
         took = self._with_mutex(
             lambda borrower: borrower.take(in_flight, cost, starving), in_flight - cost
         )
-        return in_flight <= self.places if self._failed else bool(took)
+        if not self._failed:
+            return bool(took)
+        if in_flight > self.places:
+            return False
+        self._flights[self._slot] = in_flight
+        return True
 
     @property
     def mode(self) -> Mode | None:
@@ -196,14 +202,15 @@ class HostStore:
             borrower = self.borrower
             if borrower is None or now < self._blocked_until:
                 return None
-            if not borrower.board.lock():
-                self._blocked_until = now + BLOCKED
-                return None
             try:
+                if not borrower.board.lock():
+                    self._blocked_until = now + BLOCKED
+                    return None
                 return work(borrower)
             finally:
-                self._catch_up(borrower)
+                # First, and also where it was not had: whoever interrupts must not leave it locked.
                 borrower.board.unlock()
+                self._catch_up(borrower)
         except (OSError, StoreError) as error:
             self._fail(error)
             return None
@@ -259,8 +266,11 @@ class HostStore:
             note(logger, logging.WARNING, "'%s' can be used again.", self.path)
 
     def _leave_board(self) -> None:
+        in_flight = self._flights[self._slot]  # Which counts again where there is a board again.
         if self.borrower is not None:
             self._overwritten = self.borrower.board.overwritten()
+            if self._overwritten is not None:
+                in_flight = 0  # Nobody knows what stood there. The next request does.
             self.borrower.board.close()
         self.borrower = None
         self._lends = True
@@ -268,7 +278,7 @@ class HostStore:
         self._slot = 0
         self._header = [0] * HEADER
         self._header[LIMIT] = self.limit
-        self._flights = [0]
+        self._flights = [in_flight]
         self._revoked = [1]
         self.scoreboard = None
 
@@ -276,6 +286,7 @@ class HostStore:
         self.limit = self._sound_limit
         self._leave_board()
         self.places = places_without(self._on_error, self.limit, self._processes)
+        self._next_look = self._clock() + RETRY  # To find out may have taken as long.
         if not self._failed:
             self._failed = True
             note(
