@@ -16,6 +16,7 @@ from typing import NamedTuple
 from wsgiref.util import is_hop_by_hop
 
 from . import standard_json
+from .core.admission import MOST_PLACES
 from .core.cluster.address import Address
 from .core.cluster.address import read_url
 from .tags import DEFAULT_HEADERS
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Hashable
 
-MOST_PLACES = 2**31 - 1
 
 BY_STYLE = "style"
 """The value of a setting that `CONCURRENCY_GUARD_JSON_STYLE` decides on."""

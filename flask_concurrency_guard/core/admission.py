@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from .claims import Claim
     from .lease import Grantor
 
+MOST_PLACES = 2**31 - 1
+"""No store can have more."""
+
 # Looking it up on the enumeration takes longer.
 _ENFORCE = Mode.ENFORCE
 
@@ -429,4 +432,6 @@ class Admission:
 def positive(limit: Any) -> int:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise ValueError(f"'limit' must be a positive integer, got {limit!r}.")
+    if limit > MOST_PLACES:
+        raise ValueError(f"'limit' must be {MOST_PLACES:,} at most, got {limit!r}.")
     return limit

@@ -76,7 +76,6 @@ class RankedLine(Line):
         remove(waiting, lease)
         if not waiting:
             del self._groups[group]
-            self._passed.pop(group, None)
 
     def _victim(self, claim: Claim, limit: int, now: float) -> Lease | None:
         if not self._groups:

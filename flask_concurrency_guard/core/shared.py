@@ -142,6 +142,13 @@ class SharedLimiter(Limiter):
 
     # Everything below runs with the lock held.
 
+    def _cost(self, claim: Claim) -> int:
+        cost = super()._cost(claim)
+        # Who wants more than there is without a store would wait in vain, and those behind as well.
+        if cost > 1 and self._store.is_lost:
+            return min(cost, max(1, self._store.places))
+        return cost
+
     def _has_room_for(self, claim: Claim, cost: int) -> bool:
         if self._shares is None or self._taken() + cost <= self._places:
             return super()._has_room_for(claim, cost)

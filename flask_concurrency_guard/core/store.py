@@ -73,6 +73,10 @@ class Store(Protocol):
     on_mode: Callable[[], object] | None
     """Called when `mode` may have changed, by a store that hears of it. With no lock held."""
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether the store can't be used now, as far as this process knows."""
+
     is_remote: bool
     """Whether a snapshot takes a while, since somebody is asked. No lock is held then."""
 

@@ -84,17 +84,22 @@ class RejectionLog:
             }
             self._logged = snapshot.rejected
             self._look_back(now, sum(new.values()), snapshot.admitted)
+            if new:
+                # Where nobody reads the log it is one thread that stands still, and not one more
+                # each second.
+                self._log(new, snapshot)
         finally:
             self._writing.release()
-        if new:
-            logger.warning(
-                "%s %s (%s); %s.",
-                "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
-                _requests(sum(new.values())),
-                ", ".join(f"{reason} {count}" for reason, count in new.items()),
-                _reached(new, snapshot, self.client_share),
-                extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
-            )
+
+    def _log(self, new: Mapping[str, int], snapshot: Snapshot) -> None:
+        logger.warning(
+            "%s %s (%s); %s.",
+            "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
+            _requests(sum(new.values())),
+            ", ".join(f"{reason} {count}" for reason, count in new.items()),
+            _reached(new, snapshot, self.client_share),
+            extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
+        )
 
     def _look_back(self, now: float, rejected: int, admitted: int) -> None:
         came = rejected + admitted - self._admitted

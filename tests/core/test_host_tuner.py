@@ -270,6 +270,18 @@ def test_a_number_ends_it_for_all_until_it_is_resumed(two: tuple[Process, Proces
     assert (count, len(one.algorithm.samples)) == (3, 3)
 
 
+def test_who_begins_with_another_limit_than_there_is_says_so(host: Host) -> None:
+    """It may not allow as much as was set."""
+    one = host.add()
+    learn(one)
+    one.limiter.set_limit(9)
+    make = one.make
+    one.tuner._make_algorithm = lambda ceiling, initial: make(ceiling, min(initial or 1, 6))
+    one.limiter.learn_limit()
+    learn(one)
+    assert one.algorithm.limit == one.limiter.snapshot().limit == 6
+
+
 def test_a_number_that_is_set_meanwhile_stays(two: tuple[Process, Process]) -> None:
     """The learner has read all, and somebody sets a number before it says what follows."""
     one, other = two

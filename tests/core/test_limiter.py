@@ -4,6 +4,7 @@ import gc
 import itertools
 import logging
 import random
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -45,6 +46,14 @@ def scope(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         shared = on_host if scope == "host" else in_cluster
         monkeypatch.setitem(globals(), "Limiter", shared)
     return scope
+
+
+def test_a_limit_is_no_more_than_a_store_can_have() -> None:
+    message = r"'limit' must be 2,147,483,647 at most, got 9223372036854775807\."
+    limiter = Limiter(2)
+    with pytest.raises(ValueError, match=message):
+        limiter.set_limit(sys.maxsize)
+    assert limiter.limit == 2
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1.5, "ten", True, None], ids=repr)

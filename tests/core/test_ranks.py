@@ -3,15 +3,19 @@ from __future__ import annotations
 import threading
 
 import pytest
+from core_support import Clock
 from core_support import Waiter
 from core_support import lease_of
 from core_support import wait_until
 
 from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.lease import ClaimedLease
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.line import Order
 from flask_concurrency_guard.core.ranks import AGING
+from flask_concurrency_guard.core.ranks import RankedLine
 
 
 def make(limit: int, **settings: object) -> Limiter:
@@ -74,6 +78,25 @@ def test_who_is_passed_over_often_has_a_turn() -> None:
         waiting[f"high {number}"] = Waiter(limiter, claim=Claim(rank=0))
     found = turns(waiting, held)
     assert found.index("low") == AGING
+
+
+def test_how_often_some_were_passed_over_is_known_when_one_of_them_has_given_up() -> None:
+    line = RankedLine(order=Order.FIFO, target=0.02, interval=0.1, clock=Clock())
+
+    def add(rank: int) -> Lease:
+        lease = ClaimedLease(Limiter(1), None, 0, 0.0, Claim(rank=rank))
+        line.append(lease)
+        return lease
+
+    low = add(2)
+    for _ in range(AGING):
+        line.pop(add(0))
+    line.remove(low)
+    low, high = add(2), add(0)
+    assert line.peek(0, 1) is low
+    line.pop(low)
+    low = add(2)
+    assert line.peek(0, 1) is high
 
 
 @pytest.mark.parametrize(("order", "pushed_out"), [("fifo", 1), ("lifo", 0)])

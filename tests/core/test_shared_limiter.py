@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,18 @@ def test_a_cost_is_reckoned_once_though_the_limit_becomes_known_meanwhile(limite
     assert new.in_flight + one.in_flight <= 10
 
 
+def test_who_needs_no_more_places_hears_that_there_are_more(limiter: Make) -> None:
+    one, other = limiter(1), limiter(1)
+    leases(one, 1)[0].release()
+    other.set_limit(8)
+
+    def knows() -> bool:
+        leases(one, 1)[0].release()
+        return one.limit == 8
+
+    wait_until(knows)
+
+
 def test_what_is_in_flight_counts_again_where_the_file_was_lost(tmp_path: Path) -> None:
     clock, path = Clock(), tmp_path / "private" / "app.host"
 
@@ -115,6 +128,20 @@ def test_what_is_in_flight_counts_again_where_the_file_was_lost(tmp_path: Path) 
     assert one.snapshot_of_all().in_flight == 4  # No request was the first to notice.
     assert isinstance(make().acquire(), Rejection)
     assert len(made) == 4
+
+
+def test_who_wants_more_than_there_is_without_a_file_gets_all_of_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    limiter = SharedLimiter(HostStore(tmp_path, 4), max_wait=20)  # A folder, and no file.
+    costly = Waiter(limiter, claim=Claim(4)).result()
+    assert isinstance(costly, Lease)
+    assert costly.cost == limiter.in_flight == 2
+    plain = Waiter(limiter)
+    costly.release()
+    assert isinstance(plain.result(), Lease)
+    assert limiter.in_flight == 1
 
 
 @pytest.mark.parametrize("policy", ["local", "open"])

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 
 import pytest
 from core_support import Clock
@@ -44,6 +45,27 @@ def test_warns_at_most_once_a_second_and_carries_the_count(
     assert record.limiter == "default"  # type: ignore[attr-defined]
     assert record.reason == "limit"  # type: ignore[attr-defined]
     assert record.rejected == {"limit": 85}  # type: ignore[attr-defined]
+
+
+def test_a_log_that_stands_still_keeps_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    logged, told = Logged(), []
+
+    def warn(*arguments: object, **options: object) -> None:
+        told.append(arguments)
+        if len(told) > 1:
+            return
+        # And meanwhile, others come.
+        logged.clock.now += 2.0
+        other = threading.Thread(target=logged.reject, daemon=True)
+        other.start()
+        other.join(10)
+        assert not other.is_alive()
+        assert len(told) == 1
+
+    monkeypatch.setattr("flask_concurrency_guard.observe.rejections.logger.warning", warn)
+    logged.reject()
+    logged.log.write()
+    assert len(told) == 2
 
 
 def test_what_is_not_told_yet_is_pending(caplog: pytest.LogCaptureFixture) -> None:

@@ -209,6 +209,11 @@ class ClusterStore:
         return self._borrower.error
 
     @property
+    def is_lost(self) -> bool:
+        """See `Store.is_lost`."""
+        return self._borrower.error is not None
+
+    @property
     def mode(self) -> Mode | None:
         """See `Store.mode`."""
         return self._borrower.mode

@@ -129,6 +129,8 @@ class Borrower:
     def set_limit(self, limit: int) -> None:
         """Change the limit of all."""
         board, slot = self.board, self.slot
+        if limit > board.header[LIMIT]:
+            self._let_all_look()  # Whoever needs no more places would not hear of it.
         board.header[LIMIT] = limit
         if board.lent() > limit:
             board.shares[slot] = min(board.shares[slot], board.flights[slot])
@@ -139,9 +141,12 @@ class Borrower:
         """Set the mode of all."""
         board = self.board
         board.header[MODE] = MODES.index(mode) + 1
-        # So that each process looks at the file before it admits the next one.
-        for slot in range(board.header[TOP]):
-            board.revoked[slot] = 1
+        self._let_all_look()
+
+    def _let_all_look(self) -> None:
+        """Let each process look at the file before it admits the next one."""
+        for slot in range(self.board.header[TOP]):
+            self.board.revoked[slot] = 1
 
     def take(self, in_flight: int, cost: int, starving: bool) -> bool:
         """See `Store.take`."""

@@ -145,6 +145,11 @@ class HostStore:
         return True
 
     @property
+    def is_lost(self) -> bool:
+        """See `Store.is_lost`."""
+        return self._failed
+
+    @property
     def mode(self) -> Mode | None:
         """See `Store.mode`."""
         if self.borrower is not None and self.borrower.board.is_board():
