@@ -134,6 +134,16 @@ def test_what_is_otherwise_than_before_is_looked_at_for_longer() -> None:
     assert contest.winner() is None
 
 
+@pytest.mark.parametrize(("low", "high"), [(170, 20), (100, 900)])
+def test_what_no_limit_explains_is_looked_at_once_more(low: int, high: int) -> None:
+    """Streams have just ended, say: twice the places serve no more than twice as much, or half."""
+    contest = Contest(Noise(), 10, 20)
+    add(contest, low, high)
+    assert contest.winner() is None
+    add(contest, 1000, 1500)
+    assert contest.winner() == 20
+
+
 def test_what_was_served_long_ago_counts_for_little() -> None:
     contest = Contest(Noise(), 10, 20)
     add(contest, 1000, 2000)

@@ -130,6 +130,8 @@ class Contest:
         in_all = self._in_all()
         ahead = self._ahead(in_all)
         chance = self._noise.deviation(in_all[self.low][0], in_all[self.high][0])
+        if rounds == 1 and abs(self._gain(self._served)) > self._most_gain() + SURE * chance:
+            return None  # It is other requests that came, or another time. Once more.
         # What was once the better one may not be today.
         is_sure = abs(ahead) >= SURE * chance and ahead * self._ahead(self._served) > 0
         if not is_sure and rounds < ROUNDS:
@@ -148,10 +150,17 @@ class Contest:
 
     def _ahead(self, results: Mapping[int, tuple[float, float]]) -> float:
         """Return how much more than it has to the higher limit serves, as a logarithm."""
+        return self._gain(results) - WORTH * self._most_gain()
+
+    def _gain(self, results: Mapping[int, tuple[float, float]]) -> float:
+        """Return how much more the higher limit serves, as a logarithm."""
         served, seconds = results[self.low]
         high_served, high_seconds = results[self.high]
-        gain = log(high_served / high_seconds / served * seconds)
-        return gain - WORTH * log(self.high / self.low)
+        return log(high_served / high_seconds / served * seconds)
+
+    def _most_gain(self) -> float:
+        """Return how much more it could serve, if each place does as much as before."""
+        return log(self.high / self.low)
 
     def __str__(self) -> str:
         parts = [

@@ -90,7 +90,8 @@ class HostStore:
         """What this process has of the file; None as long as it can't be used."""
         self._overwritten: Identity | None = None  # What it had of one, and nobody has any more.
         self._header: Words
-        self._slot, self._flights = 0, [0]
+        self._slot = 0
+        self._flights: Words = [0]
         self._revoked: Words
         self.on_places: Callable[[], object] | None = None  # Nobody tells.
         self.on_mode: Callable[[], object] | None = None
