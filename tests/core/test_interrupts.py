@@ -98,8 +98,8 @@ def test_one_that_waits_in_vain(make: Callable[..., Limiter]) -> None:
     assert limiter.in_flight == 0
 
 
-def test_the_place_of_one_that_waits(make: Callable[..., Limiter]) -> None:
-    limiter = make(1, max_wait=60)
+def test_the_place_of_one_that_waits() -> None:
+    limiter = Limiter(1, max_wait=60)
     held = [lease_of(limiter)]
     limiter.on_queued = lambda lease: held.pop().release()
 
