@@ -72,8 +72,8 @@ def test_options_can_come_as_text() -> None:
     assert guard.snapshot().limit == 5
 
 
-@pytest.mark.parametrize("status", [429, 503, 504])
-def test_an_app_that_says_it_is_overloaded_is_believed(status: int) -> None:
+@pytest.mark.parametrize("status", [429, 500, 503, 504])
+def test_what_fails_is_not_served(status: int) -> None:
     app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1})
 
     @app.get("/busy")
@@ -86,8 +86,22 @@ def test_an_app_that_says_it_is_overloaded_is_believed(status: int) -> None:
     assert "dropped" in change.reason
 
 
-@pytest.mark.parametrize("status", [200, 404, 500])
-def test_other_answers_are_none_of_overload(status: int) -> None:
+def test_what_ends_with_an_exception_is_not_served() -> None:
+    app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1})
+    app.testing = True
+
+    @app.get("/broken")
+    def broken() -> str:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        app.test_client().get("/broken")
+    (change,) = guard.snapshot().changes
+    assert (change.before, change.after) == (20, 18)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_other_answers_are_served(status: int) -> None:
     app, guard = make_app(algorithm="aimd", algorithm_options={"min_limit": 1, "initial": 1})
 
     @app.get("/other")

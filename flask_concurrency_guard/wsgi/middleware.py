@@ -57,8 +57,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-OVERLOADED = {"429", "503", "504"}
-"""The statuses by which an app says that it, or what it needs, has too much to do."""
+NOT_SERVED = {"429", *map(str, range(500, 600))}
+"""The statuses of requests that nobody was served by. What has too much to do may as well fail with
+an exception, quickly: a limit that lets so many in must not pass for one at which more is done."""
 
 # Looking them up on the enumeration takes longer.
 _OFF = Mode.OFF
@@ -249,6 +250,7 @@ class GuardMiddleware:
         except BaseException:
             if token is not None:
                 leave(token)
+            lease.dropped = True
             lease.release()
             raise
         leave(token)
@@ -310,7 +312,7 @@ def tagged(
         status: str, headers: list[tuple[str, str]], exc_info: OptExcInfo | None = None, /
     ) -> Callable[[bytes], object]:
         if lease is not None:
-            lease.dropped = status[:3] in OVERLOADED
+            lease.dropped = status[:3] in NOT_SERVED
         # The app's list is copied: some apps keep one, and send it with every response.
         if exc_info is None:
             return start_response(status, [*headers, *tags])

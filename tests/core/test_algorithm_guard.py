@@ -88,6 +88,52 @@ def test_what_was_dropped_was_not_served() -> None:
     assert 4 <= algorithm.limit <= 5
 
 
+def too_late(algorithm: Guard, at_once: int, seconds: float, start: float = 0.0) -> float:
+    """Let a server be asked for so much that all places are taken, and fail for everybody after a
+    second where more than `at_once` ask. Return when it is over."""
+    now = start
+    while now < start + seconds:
+        limit = algorithm.limit
+        fails = limit > at_once
+        rtt = 1.0 if fails else 0.05
+        now += rtt / limit
+        algorithm.on_sample(now - rtt, rtt, limit, dropped=fails)
+    return now
+
+
+@pytest.mark.parametrize("at_once", [1, 3, 10])
+def test_where_nothing_is_served_less_is_tried(at_once: int) -> None:
+    algorithm = Guard()
+    too_late(algorithm, at_once, 60)
+    assert at_once / 1.2 < algorithm.limit <= at_once + 1  # Now and then, another one is tried.
+
+
+def test_where_nothing_helps_it_comes_back() -> None:
+    algorithm = Guard()
+    seen = set()
+    now = serve(algorithm, pool, 10)
+    for _ in range(300):
+        now = too_late(algorithm, 0, 1, now)
+        seen.add(algorithm.limit)
+    assert {1, 2, 4} < seen
+    assert 6 <= max(seen) <= 10
+    serve(algorithm, pool, 10, now)
+    assert 6 <= algorithm.limit <= 10
+
+
+def test_a_rival_at_which_nothing_is_served_has_lost() -> None:
+    """Its trials get rarer, like those of any other."""
+    algorithm = Guard(initial=10)
+    now = too_late(algorithm, 10, 60)
+    trials = 0
+    before = algorithm.limit
+    while now < 160:
+        now = too_late(algorithm, 10, 0.05, now)
+        trials += algorithm.limit > 10 >= before
+        before = algorithm.limit
+    assert 0 < trials < 20
+
+
 def test_while_there_is_room_the_limit_is_left_alone() -> None:
     algorithm = Guard(initial=10)
     for number in range(10_000):
@@ -142,7 +188,24 @@ def test_a_limit_that_is_out_of_reach_comes_down() -> None:
     for number in range(30):
         algorithm.on_sample(number / 100, 0.02, 5 - number % 3, waited=0.1)
     assert algorithm.limit == 5
-    assert algorithm.reason == "requests wait, and there are no more than 5 in flight"
+    assert algorithm.reason == "requests wait, though 5 of 16 places are all that is used"
+
+
+def test_where_hardly_anybody_is_left_the_limit_stays() -> None:
+    """As long as most are shed by age in front of it, since rejections need all of the CPU."""
+    algorithm = Guard()
+    now = serve(algorithm, pool, 10)
+    level = algorithm.limit
+    seen = set()
+    for number in range(60):
+        now += 0.05
+        seen.add(algorithm.on_sample(now - 0.02, 0.02, 1 + number % 2, waited=0.3))
+    assert min(seen) > level / 2
+    # It may be that those who come now take longer, and something else bounds how many they are.
+    for number in range(1000):
+        now += 0.05
+        algorithm.on_sample(now - 0.02, 0.02, 1 + number % 2, waited=0.3)
+    assert algorithm.limit <= 2
 
 
 def test_where_nothing_is_enforced_it_tells_by_littles_law() -> None:

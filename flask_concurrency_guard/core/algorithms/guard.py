@@ -55,11 +55,21 @@ FULL = 0.8
 INSTANT = 1e-9
 """Less than that no clock tells, in seconds; and nobody has to divide by next to nothing."""
 
-WAITED = 0.005
-"""From how many seconds on it was a wait. What is shorter may be the server's own."""
+WAITED = 0.02
+"""From how many seconds on it was a wait. What is shorter may be the server's own, or the clock of
+the proxy in front."""
 
 LOOKS = 8
 """How often to look at a window whether it needs to go on."""
+
+HALF = 2
+"""By what a limit is divided at which nothing is served."""
+
+STARVED = 0.7
+"""Below which part of what was served when all places were taken there is another reason for it."""
+
+FADING = 0.9
+"""Which part of that still counts, each time that there was another reason."""
 
 CALM = 1.0
 """After how many seconds with room what was learned without is forgotten."""
@@ -86,6 +96,8 @@ class Guard:
         "_contest",
         "_done",
         "_due",
+        "_failed",
+        "_failed_rtt",
         "_full",
         "_is_full",
         "_level",
@@ -99,6 +111,7 @@ class Guard:
         "_settling",
         "_short",
         "_squares",
+        "_throughput",
         "_trials",
         "limit",
         "max_limit",
@@ -121,13 +134,14 @@ class Guard:
         self._room = Room(self.limit)
         self._settling = 0.0  # How long a change of the limit takes to show, in seconds.
         self._measures = False
+        self._throughput = 0.0  # When all places were taken the last time, in a second.
         self._began = self._due = self._opened = -inf
         self._clear()
 
     def _clear(self) -> None:
         self._done = self._new = self._most = 0
-        self._full = self._beyond = self._short = 0
-        self._rtt = self._squares = 0.0
+        self._full = self._beyond = self._short = self._failed = 0
+        self._rtt = self._squares = self._failed_rtt = 0.0
 
     def on_sample(
         self, start: float, rtt: float, in_flight: int, dropped: bool = False, waited: float = 0.0
@@ -137,7 +151,10 @@ class Guard:
             if not 0 <= rtt < inf:
                 return self.limit
             rtt = INSTANT
-        if not dropped:
+        if dropped:
+            self._failed += 1
+            self._failed_rtt += rtt
+        else:
             self._done += 1
             self._rtt += rtt
             self._squares += rtt * rtt
@@ -190,14 +207,21 @@ class Guard:
             # Long ones are in flight for longer, so one of those in flight takes this in the mean.
             self._settling = min(self._squares / self._rtt, LONGEST_SETTLING)
             spread = self._squares / self._rtt / self._rtt * self._done - 1
+            if self._contest is None and self.limit != self._level:
+                self._win(self.limit)  # With more, nothing was served.
+        elif self._failed:
+            self._settling = min(self._failed_rtt / self._failed, LONGEST_SETTLING)
         if seconds > 2 * (self._length() + LONGEST_EXTRA):
             self._with_room(now, seconds)  # Nobody came for a while.
-        elif self._done and self._new and self._beyond >= FULL * self._new:
+        elif self._new and self._beyond >= FULL * self._new:
             self._follow(now, self._done / seconds)
-        elif self._done and self._new and self._full >= FULL * self._new:
-            if self._short * 2 > self._new and self._is_out_of_reach(now):
+        elif self._new and self._full >= FULL * self._new:
+            if self._short * 2 > self._new and self._is_out_of_reach(now, seconds):
                 return
-            self._when_full(now, self._done, seconds, spread)
+            if self._done:
+                self._when_full(now, self._done, seconds, spread)
+            else:
+                self._with_nothing_served(now)
         else:
             self._with_room(now, seconds)
 
@@ -210,7 +234,7 @@ class Guard:
             return False
         return self._contest.is_lost(self.limit, self._done, seconds)
 
-    def _is_out_of_reach(self, now: float) -> bool:
+    def _is_out_of_reach(self, now: float, seconds: float) -> bool:
         """Come down to how many there are at most, where requests wait before they come here.
 
         Something else bounds them then, and a limit that isn't reached can't be tried.
@@ -218,7 +242,14 @@ class Guard:
         level = self._trials.bounded(self._most)
         if level >= self._level:
             return False
-        self.reason = f"requests wait, and there are no more than {level} in flight"
+        if self._done < STARVED * self._throughput * seconds:
+            # They are shed by age, and so many that hardly anybody is left: it is not the server's
+            # threads that keep them from coming here.
+            self._throughput *= FADING
+            self._contest = None
+            self._measure(self._level, now)
+            return True
+        self.reason = f"requests wait, though {level} of {self._level} places are all that is used"
         self._level = level
         self._contest = None
         self._measure(level, now)
@@ -228,15 +259,13 @@ class Guard:
 
     def _when_full(self, now: float, served: int, seconds: float, spread: float) -> None:
         begins = not self._is_full
+        self._throughput = served / seconds
         self._calm = 0.0
         if begins:
             self._is_full = True
             self._room = Room(self._level)
             self._noise.begin(spread)
             self._trials.forget()
-            if self.limit != self._level:
-                self._measure(self._level, now)
-                return
         if self.limit == self._level and self._noise.is_change(served, seconds):
             self._trials.begin_anew()
             self._contest = None
@@ -269,9 +298,7 @@ class Guard:
             self._measure(winner, now)
             return
         self._trials.won(goes_up=winner > self._level)
-        self._level = winner
-        self._noise.forget()
-        self._room = Room(winner)
+        self._win(winner)
         served, seconds = contest.served(winner)
         following = self._trials.next(winner, now) if self.limit == winner else None
         if following is None:
@@ -281,6 +308,30 @@ class Guard:
         following.add(winner, served, seconds)
         self._contest = following
         self._measure(following.other(winner), now)
+
+    def _win(self, limit: int) -> None:
+        self._level = limit
+        self._noise.forget()
+        self._room = Room(limit)
+
+    def _with_nothing_served(self, now: float) -> None:
+        """Go down until something is: with fewer at once, each may be in time.
+
+        No contest: next to nothing, anything is better. And nothing is lost by it.
+        """
+        if self._contest is not None and self.limit != self._level:
+            self.reason = f"nothing is served with {self.limit}"
+            self._contest = None
+            self._trials.lost(now)
+            self._measure(self._level, now)
+            return
+        self._contest = None
+        self._trials.begin_anew()
+        fewer = self._trials.bounded(self.limit // HALF)
+        if fewer == self.limit:
+            fewer = self._level
+        self.reason = f"nothing is served with {self.limit}"
+        self._measure(fewer, now)
 
     # Where there is room: comparisons.
 

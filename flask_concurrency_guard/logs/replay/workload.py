@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from math import isnan
 from math import nan
 
-from ...wsgi.middleware import OVERLOADED
+from ...wsgi.middleware import NOT_SERVED
 from ..errors import LogError
 from ..paths import folded
 from ..requests import ALL_REJECTED
 from ..requests import Requests
 
-_DROPPED = frozenset(status.encode() for status in OVERLOADED)
+_DROPPED = frozenset(status.encode() for status in NOT_SERVED)
 
 SERVED, REJECTED, EXEMPT = range(3)
 
