@@ -6,6 +6,7 @@ which the request has to be routed.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from contextlib import nullcontext
 from contextlib import suppress
 from functools import reduce
@@ -81,9 +82,17 @@ class Matcher:
     :param app: the app, with all of its views.
     :param get_app: returns it later on, so that this keeps no reference to it.
     :param exempt: exact paths that always pass, and prefixes with a ``*`` behind.
+    :param limits: limiters, in the order in which to ask them, each with the paths and the
+        endpoints that it is for, in the same way.
     """
 
-    def __init__(self, app: Flask, get_app: Callable[[], Flask], exempt: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: Flask,
+        get_app: Callable[[], Flask],
+        exempt: Iterable[str],
+        limits: Iterable[tuple[Named, Iterable[str], Iterable[str]]],
+    ) -> None:
         self._views = dict(_views(app))
         # Whether some route is served with a slash at the end as well as without.
         self._is_lenient = any(not rule.strict_slashes for rule in app.url_map.iter_rules())
@@ -94,36 +103,34 @@ class Matcher:
             not converter.__module__.startswith("werkzeug.")
             for converter in app.url_map.converters.values()
         )
-        self._exempt = self._rule(exempt, self._marked(lambda view: getattr(view, _EXEMPT, False)))
-        self._limits: list[tuple[Named, _Rule]] = []
+        self._exempt = self._rule(
+            exempt,
+            {
+                view
+                for view, marks in self._views.items()
+                if any(getattr(mark, _EXEMPT, False) for mark in marks)
+            },
+        )
+        self._limited = defaultdict[str, set[View]](set)  # The views that are marked with a limit.
+        for view, marks in self._views.items():
+            for mark in marks:
+                for name in getattr(mark, _LIMITS, ()):
+                    self._limited[name].add(view)
+        self.without_view: set[tuple[str, str]] = set()
+        """Limiters and endpoints that they are for, and that the app doesn't have."""
+        self._limits = [
+            (limiter, self._rule(paths, self._views_of(limiter.name, endpoints)))
+            for limiter, paths, endpoints in limits
+        ]
         self.costs = self._marks(_COSTS, lambda near, far: {**far, **near})
         """How many places of which limit each view costs, where it is more than one."""
         self.priorities = self._marks(_PRIORITY, lambda near, far: near)
         """How important the views are that say so."""
-        self._route_below: tuple[str, ...] = ()
-        self.without_view: set[tuple[str, str]] = set()
-        """Limiters and endpoints that they are for, and that the app doesn't have."""
-        self._find_prefixes()
-
-    def add(self, limiter: Named, paths: Iterable[str], endpoints: Iterable[str]) -> None:
-        """Add a limiter, which is asked after those that were added before.
-
-        :param paths: as for those that are exempt.
-        :param endpoints: in the same way.
-        """
-        views = self._marked(lambda view: limiter.name in getattr(view, _LIMITS, ()))
-        for pattern in endpoints:
-            found = {View(endpoint) for endpoint, _ in self._views if _fits(endpoint, pattern)}
-            views |= found
-            if not found:
-                self.without_view.add((limiter.name, pattern))
-        self._limits.append((limiter, self._rule(paths, views)))
-        self._find_prefixes()
+        self._route_below = self._find_prefixes()
 
     def limits_of_views(self) -> set[str]:
         """Return the names of all limits that views are marked with."""
-        marks = [mark for marks in self._views.values() for mark in marks]
-        return {name for mark in marks for name in getattr(mark, _LIMITS, ())}
+        return set(self._limited)
 
     def __bool__(self) -> bool:
         """Whether there is anything to find out."""
@@ -174,8 +181,15 @@ class Matcher:
             ]
         return _Rule(paths, views)
 
-    def _marked(self, is_marked: Callable[[object], bool]) -> set[View]:
-        return {view for view, marks in self._views.items() if any(map(is_marked, marks))}
+    def _views_of(self, name: str, endpoints: Iterable[str]) -> set[View]:
+        """Return the views that a limit is for."""
+        views = set(self._limited.get(name, ()))
+        for pattern in endpoints:
+            found = {View(endpoint) for endpoint, _ in self._views if _fits(endpoint, pattern)}
+            views |= found
+            if not found:
+                self.without_view.add((name, pattern))
+        return views
 
     def _marks(self, name: str, join: Callable[[Any, Any], Any]) -> dict[View, Any]:
         """Return what views are marked with. What stands nearest to a view comes first."""
@@ -188,12 +202,12 @@ class Matcher:
                 found[view] = reduce(join, marks)
         return found
 
-    def _find_prefixes(self) -> None:
-        """Learn how the paths begin of all requests that have to be routed."""
+    def _find_prefixes(self) -> tuple[str, ...]:
+        """Return how the paths begin of all requests that have to be routed."""
         rules = [self._exempt, *(rule for _, rule in self._limits)]
         views = [*self.costs, *self.priorities, *(view for rule in rules for view in rule.views)]
         endpoints = {view.endpoint for view in views}
-        self._route_below = tuple(
+        return tuple(
             {
                 # The slash at the end may be left out, if the rule says so.
                 raw_path(path.partition("<")[0].rstrip("/"))

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .core.limiter import Limiter
     from .core.store import Store
     from .extension import ConcurrencyGuard
+    from .matching import Named
     from .wsgi.reporter import Observer
 
 EXTENSION = "concurrency_guard"
@@ -142,16 +143,18 @@ class AppState:
 
         The narrowest are asked first, and in the same order everywhere.
         """
-        matcher = Matcher(app, get_app, self.settings.exempt)
         limits = sorted(self.limits.values(), key=lambda limit: limit.width)
         # Those that let nobody wait go first.
-        for limit in limits:
-            if limit.clients is not None:
-                matcher.add(limit.clients, limit.match, limit.endpoint)
-        for limit in limits:
-            if not limit.is_own:
-                matcher.add(limit.limiter, limit.match, limit.endpoint)
-        return matcher
+        asked: list[tuple[Named, AppLimit]] = [
+            (limit.clients, limit) for limit in limits if limit.clients is not None
+        ]
+        asked += [(limit.limiter, limit) for limit in limits if not limit.is_own]
+        return Matcher(
+            app,
+            get_app,
+            self.settings.exempt,
+            [(limiter, limit.match, limit.endpoint) for limiter, limit in asked],
+        )
 
 
 def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:

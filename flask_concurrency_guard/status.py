@@ -11,7 +11,6 @@ from weakref import ref
 
 from .complaints import one_line
 from .core.shared import SharedLimiter
-from .core.store import StoreError
 from .core.store import admitted_without
 from .errors import SetupError
 from .matching import mark_exempt
@@ -102,28 +101,13 @@ def _of_all(limit: AppLimit) -> tuple[int | None, str | None]:
     """Return how many all processes have in flight, if that is known, and what is wrong."""
     if not isinstance(limit.limiter, SharedLimiter):
         return None, None
-    if limit.settings.scope == "cluster":
-        # Not how many: the store would have to be asked, and it takes a while to answer.
-        return None, _cluster_error(limit)
-    from .core.host.process import HostSnapshot
-
-    try:
-        snapshot = limit.limiter.snapshot_of_all()
-    except (OSError, StoreError) as error:
-        return None, str(error)
-    assert isinstance(snapshot, HostSnapshot)
-    # It has at least this process in it as long as the file can be used.
-    if not snapshot.processes:
-        return None, "the file that processes share can't be used, and the log says why"
-    return snapshot.in_flight, None
-
-
-def _cluster_error(limit: AppLimit) -> str | None:
-    from .core.cluster.store import ClusterStore
-
-    assert isinstance(limit.store, ClusterStore)
+    in_flight = None
+    if limit.settings.scope == "host":
+        # Not of a cluster: its store would have to be asked, and it takes a while to answer.
+        in_flight = limit.limiter.snapshot_of_all().in_flight
+    assert limit.store is not None
     error = limit.store.error
-    return None if error is None else one_line(error)
+    return (in_flight, None) if error is None else (None, one_line(error))
 
 
 def _admitted_alone(limit: AppLimit) -> str:

@@ -59,10 +59,12 @@ def _shared_name(name: str, limit: str) -> str:
 
 def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostStore:
     # Not for those who don't need it: where there is no ctypes, the rest works all the same.
-    from .core.host.folder import default_folder
-    from .core.host.folder import default_name
-    from .core.host.store import HostStore
-
+    try:
+        from .core.host.folder import default_folder
+        from .core.host.folder import default_name
+        from .core.host.store import HostStore
+    except ModuleNotFoundError as error:
+        raise StoreError(f"This Python was built without its module '{error.name}'.") from error
     folder = settings.dir or default_folder()
     name = settings.name or default_name(app.import_name, app.root_path)
     learned = settings.limit == ADAPTIVE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +17,8 @@ import support
 from flask import Flask
 from support import hold
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import create_environ
+from werkzeug.wsgi import ClosingIterator
 
 from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import SetupError
@@ -83,6 +86,19 @@ def test_apps_one_inside_the_other_show_a_request_until_it_ends() -> None:
     assert shown(outer_guard) == shown(inner_guard) == []
 
 
+def test_one_environment_may_come_twice() -> None:
+    """As where something in front tries again, before it has closed the first response."""
+    app, guard = make_app(limit=3)
+    environ = create_environ("/report")
+    responses = [ClosingIterator(app(environ, lambda *_: lambda _: None)) for _ in range(2)]
+    (process,) = guard.snapshot(scope="host").processes
+    assert [served.what for served in process.serving] == ["GET /report"] * 2
+    for response in responses:
+        response.close()
+    (process,) = guard.snapshot(scope="host").processes
+    assert process.serving == ()
+
+
 def test_apps_of_other_names_do_not(memory: Path) -> None:
     (one, _), (other, _) = make_app(limit=1, name="one"), make_app(limit=1, name="other")
     held = hold(one, "/report")
@@ -130,9 +146,7 @@ def test_the_status_says_that_the_file_cannot_be_used(memory: Path) -> None:
     told.publisher.publish(time.time())
     (limit,) = all_limits(told.read())
     assert (limit.alone, limit.in_flight, limit.admits) == (1, 2, "everything")
-    assert limit.store_error == (
-        "the file that processes share can't be used, and the log says why"
-    )
+    assert limit.store_error == f"'{memory / 'x.host'}' can't be opened (Is a directory)"
     for response in responses:
         response.close()
 
@@ -163,6 +177,30 @@ def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(raised.value) == (
         "'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. One limit for all"
         " processes of a host needs Linux."
+    )
+
+
+WITHOUT_CTYPES = """
+import sys
+sys.modules["ctypes"] = None
+from flask import Flask
+from flask_concurrency_guard import ConcurrencyGuard, SetupError
+app = Flask("app")
+app.config["CONCURRENCY_GUARD_SCOPE"] = "host"
+try:
+    ConcurrencyGuard(app)
+except SetupError as error:
+    print(error)
+"""
+
+
+def test_a_python_without_ctypes_is_told() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_CTYPES], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == (
+        "'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. This Python was built"
+        " without its module 'ctypes'.\n"
     )
 
 

@@ -74,8 +74,8 @@ class Store(Protocol):
     """Called when `mode` may have changed, by a store that hears of it. With no lock held."""
 
     @property
-    def is_lost(self) -> bool:
-        """Whether the store can't be used now, as far as this process knows."""
+    def error(self) -> Exception | None:
+        """Why the store can't be used now, as far as this process knows; None where it can."""
 
     is_remote: bool
     """Whether a snapshot takes a while, since somebody is asked. No lock is held then."""

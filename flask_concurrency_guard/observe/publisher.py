@@ -106,13 +106,13 @@ class Publisher:
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Tell of a request from now on."""
-        self._in_flight[id(environ)] = environ, lease.started, lease.companions
+        self._in_flight[id(lease)] = environ, lease.started, lease.companions
         if self._thread is None:
             self.start()
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Tell of it as one that has ended."""
-        self._in_flight.pop(id(environ), None)
+        self._in_flight.pop(id(lease), None)
         self._ended.append((lease.held + lease.queue_time, environ.get(STATUS_KEY)))
 
     def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:

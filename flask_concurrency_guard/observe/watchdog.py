@@ -79,13 +79,13 @@ class Watchdog:
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Watch a request."""
-        self._watched[id(environ)] = _Watched(environ, lease, self._clock(), self._after)
+        self._watched[id(lease)] = _Watched(environ, lease, self._clock(), self._after)
         if self._thread is None:
             self._start()
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Watch a request no longer."""
-        self._watched.pop(id(environ), None)
+        self._watched.pop(id(lease), None)
 
     def rejected(self, environ: WSGIEnvironment, rejection: Rejection) -> None:
         """Do nothing: it is not in flight."""

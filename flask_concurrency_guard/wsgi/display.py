@@ -41,11 +41,11 @@ class Display:
             what.encode("latin-1", "replace"), lease.started, threading.get_native_id()
         )
         if row is not None:
-            self._rows[id(environ)] = scoreboard, row
+            self._rows[id(lease)] = scoreboard, row
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Show a request no longer."""
-        shown = self._rows.pop(id(environ), None)
+        shown = self._rows.pop(id(lease), None)
         if shown is not None:
             scoreboard, row = shown
             scoreboard.end(row)

@@ -158,8 +158,8 @@ def test_a_dead_process_leaves_nothing_behind(path: Path, caplog: pytest.LogCapt
     assert other.acquire_all() == 10
     told = [record.getMessage() for record in records_of(caplog)]
     assert told == [
-        f"Worker {os.getpid()} died with 7 requests in flight: GET /report 134 s,"
-        " POST /café? 101 s, and more."
+        f"Worker {os.getpid()} died with 7 requests in flight: GET /report begun 134 s"
+        " ago, POST /café? begun 101 s ago, and more."
     ]
 
 

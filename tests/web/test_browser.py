@@ -116,8 +116,8 @@ def test_a_store_that_is_down_is_shown(visit: Any, shop: Any, tmp_path: Path) ->
     (tmp_path / "shop.host").mkdir()
     page = open_page(visit, shop)
     expect(page.locator(".limits .alarm")).to_have_text(
-        "The store is down in 1 of 1 worker, and each admits everything: the file that processes"
-        " share can't be used, and the log says why"
+        "The store is down in 1 of 1 worker, and each admits everything:"
+        f" '{tmp_path / 'shop.host'}' can't be opened (Is a directory)"
     )
     assert visit.wrong == []
 

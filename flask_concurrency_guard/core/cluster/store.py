@@ -205,13 +205,8 @@ class ClusterStore:
 
     @property
     def error(self) -> Exception | None:
-        """Why the server can't be used now, if so."""
+        """See `Store.error`."""
         return self._borrower.error
-
-    @property
-    def is_lost(self) -> bool:
-        """See `Store.is_lost`."""
-        return self._borrower.error is not None
 
     @property
     def mode(self) -> Mode | None:

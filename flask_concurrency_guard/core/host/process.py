@@ -29,7 +29,9 @@ class Process:
 
     def obituary(self) -> str:
         """Return what to say of it when it has died."""
-        told = [f"{served.what} {duration(served.seconds)}" for served in self.serving[:TOLD]]
+        told = [
+            f"{served.what} begun {duration(served.seconds)} ago" for served in self.serving[:TOLD]
+        ]
         if told and self.in_flight > len(told):
             told.append("and more")
         what = f": {', '.join(told)}" if told else ""

@@ -115,7 +115,8 @@ class HostStore:
         self._leave_board()
         self._flights = [0]
         self.places = 0
-        self._failed = False
+        self.error: Exception | None = None
+        """See `Store.error`."""
         self._processes = os.cpu_count() or 1
         self._next_look = self._blocked_until = 0.0
 
@@ -138,17 +139,12 @@ class HostStore:
         took = self._with_mutex(
             lambda borrower: borrower.take(in_flight, cost, starving), in_flight - cost
         )
-        if not self._failed:
+        if self.error is None:
             return bool(took)
         if in_flight > self.places:
             return False
         self._flights[self._slot] = in_flight
         return True
-
-    @property
-    def is_lost(self) -> bool:
-        """See `Store.is_lost`."""
-        return self._failed
 
     @property
     def mode(self) -> Mode | None:
@@ -267,8 +263,8 @@ class HostStore:
         self.borrower, self._slot, self._lends = borrower, borrower.slot, borrower.lends
         self._header, self._flights, self._revoked = board.header, board.flights, board.revoked
         self.scoreboard = Scoreboard(board.rows(self._slot))
-        if self._failed:
-            self._failed = False
+        if self.error is not None:
+            self.error = None
             note(logger, logging.WARNING, "'%s' can be used again.", self.path)
 
     def _leave_board(self) -> None:
@@ -293,8 +289,8 @@ class HostStore:
         self._leave_board()
         self.places = places_without(self._on_error, self.limit, self._processes)
         self._next_look = self._clock() + RETRY  # To find out may have taken as long.
-        if not self._failed:
-            self._failed = True
+        is_new, self.error = self.error is None, error
+        if is_new:
             note(
                 logger,
                 logging.ERROR,
