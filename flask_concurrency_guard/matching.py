@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from collections.abc import Iterable
     from collections.abc import Iterator
+    from collections.abc import Mapping
 
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask
@@ -93,10 +94,9 @@ class Matcher:
         exempt: Iterable[str],
         limits: Iterable[tuple[Named, Iterable[str], Iterable[str]]],
     ) -> None:
-        self._views = dict(_views(app))
+        views = dict(_views(app))
         # Whether some route is served with a slash at the end as well as without.
         self._is_lenient = any(not rule.strict_slashes for rule in app.url_map.iter_rules())
-        self._rules = [(rule.rule, rule.endpoint) for rule in app.url_map.iter_rules()]
         self._get_app = get_app
         # Those of Flask and Werkzeug need nothing of the app.
         self._has_converters = any(
@@ -107,26 +107,26 @@ class Matcher:
             exempt,
             {
                 view
-                for view, marks in self._views.items()
+                for view, marks in views.items()
                 if any(getattr(mark, _EXEMPT, False) for mark in marks)
             },
         )
         self._limited = defaultdict[str, set[View]](set)  # The views that are marked with a limit.
-        for view, marks in self._views.items():
+        for view, marks in views.items():
             for mark in marks:
                 for name in getattr(mark, _LIMITS, ()):
                     self._limited[name].add(view)
         self.without_view: set[tuple[str, str]] = set()
         """Limiters and endpoints that they are for, and that the app doesn't have."""
         self._limits = [
-            (limiter, self._rule(paths, self._views_of(limiter.name, endpoints)))
+            (limiter, self._rule(paths, self._views_of(limiter.name, endpoints, views)))
             for limiter, paths, endpoints in limits
         ]
-        self.costs = self._marks(_COSTS, lambda near, far: {**far, **near})
+        self.costs = _marks(views, _COSTS, lambda near, far: {**far, **near})
         """How many places of which limit each view costs, where it is more than one."""
-        self.priorities = self._marks(_PRIORITY, lambda near, far: near)
+        self.priorities = _marks(views, _PRIORITY, lambda near, far: near)
         """How important the views are that say so."""
-        self._route_below = self._find_prefixes()
+        self._route_below = self._find_prefixes(app)
 
     def limits_of_views(self) -> set[str]:
         """Return the names of all limits that views are marked with."""
@@ -181,28 +181,17 @@ class Matcher:
             ]
         return _Rule(paths, views)
 
-    def _views_of(self, name: str, endpoints: Iterable[str]) -> set[View]:
-        """Return the views that a limit is for."""
-        views = set(self._limited.get(name, ()))
+    def _views_of(self, name: str, endpoints: Iterable[str], views: Iterable[View]) -> set[View]:
+        """Return those of the views that a limit is for."""
+        limited = set(self._limited.get(name, ()))
         for pattern in endpoints:
-            found = {View(endpoint) for endpoint, _ in self._views if _fits(endpoint, pattern)}
-            views |= found
+            found = {View(endpoint) for endpoint, _ in views if _fits(endpoint, pattern)}
+            limited |= found
             if not found:
                 self.without_view.add((name, pattern))
-        return views
+        return limited
 
-    def _marks(self, name: str, join: Callable[[Any, Any], Any]) -> dict[View, Any]:
-        """Return what views are marked with. What stands nearest to a view comes first."""
-        found: dict[View, Any] = {}
-        for view, marked in self._views.items():
-            marks = [getattr(one, name) for one in marked if hasattr(one, name)]
-            if view.method is not None and View(view.endpoint) in found:
-                marks.append(found[View(view.endpoint)])
-            if marks:
-                found[view] = reduce(join, marks)
-        return found
-
-    def _find_prefixes(self) -> tuple[str, ...]:
+    def _find_prefixes(self, app: Flask) -> tuple[str, ...]:
         """Return how the paths begin of all requests that have to be routed."""
         rules = [self._exempt, *(rule for _, rule in self._limits)]
         views = [*self.costs, *self.priorities, *(view for rule in rules for view in rule.views)]
@@ -210,9 +199,9 @@ class Matcher:
         return tuple(
             {
                 # The slash at the end may be left out, if the rule says so.
-                raw_path(path.partition("<")[0].rstrip("/"))
-                for path, endpoint in self._rules
-                if endpoint in endpoints
+                raw_path(rule.rule.partition("<")[0].rstrip("/"))
+                for rule in app.url_map.iter_rules()
+                if rule.endpoint in endpoints
             }
         )
 
@@ -245,11 +234,27 @@ def _views(app: Flask) -> Iterator[tuple[View, list[Any]]]:
             app.blueprints.get(".".join(names[:depth])) for depth in range(len(names), 0, -1)
         ]
         yield View(endpoint), [view, view_class, *blueprints]
-        for method in getattr(view_class, "methods", None) or ():
+        # Flask takes them in any case, and lets HEAD go the way of GET, named or not.
+        methods = {method.upper() for method in getattr(view_class, "methods", None) or ()}
+        for method in methods | ({"HEAD"} if "GET" in methods else set()):
             handler = getattr(view_class, method.lower(), None)
+            if handler is None and method == "HEAD":
+                handler = getattr(view_class, "get", None)
             yield View(endpoint, method), [handler]
-            if method == "GET" and not hasattr(view_class, "head"):
-                yield View(endpoint, "HEAD"), [handler]
+
+
+def _marks(
+    views: Mapping[View, list[Any]], name: str, join: Callable[[Any, Any], Any]
+) -> dict[View, Any]:
+    """Return what views are marked with. What stands nearest to a view comes first."""
+    found: dict[View, Any] = {}
+    for view, marked in views.items():
+        marks = [getattr(one, name) for one in marked if hasattr(one, name)]
+        if view.method is not None and View(view.endpoint) in found:
+            marks.append(found[View(view.endpoint)])
+        if marks:
+            found[view] = reduce(join, marks)
+    return found
 
 
 def _fits(endpoint: str, pattern: str) -> bool:

@@ -268,6 +268,23 @@ def test_a_view_class_and_its_methods() -> None:
     assert limits_of(app, "/decorated") == {"default", "decorated"}
 
 
+@pytest.mark.parametrize("methods", [["GET", "HEAD"], ["HEAD", "GET"], ["get"], ["get", "head"]])
+def test_methods_may_be_named_in_any_way(methods: list[str]) -> None:
+    app, guard = make_app()
+
+    class Reports(MethodView):
+        @guard.limit("reports", 1)
+        def get(self) -> str:
+            return "report"
+
+    Reports.methods = methods
+    app.add_url_rule("/reports", view_func=Reports.as_view("reports"))
+    assert limits_of(app, "/reports") == {"default", "reports"}
+    match = app.extensions["concurrency_guard"].middleware.match
+    head = create_environ("/reports", method="HEAD")
+    assert [limiter.name for limiter in match(head)] == ["reports"]
+
+
 def test_a_method_of_an_object() -> None:
     class Reports:
         def index(self) -> str:

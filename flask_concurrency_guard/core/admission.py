@@ -151,6 +151,7 @@ class Admission:
         self._line = self._make_line()
         self.in_flight = 0
         """How many places are taken. Most requests take one."""
+        # How many of them this process may use: all, unless a store lends them.
         self._places = self.limit
         # Agrees to the use of each place, where they are lent: see `SharedLimiter`.
         self._enter: Callable[[int], bool] | None = None

@@ -28,7 +28,7 @@ class Forkable(Protocol):
 
 _forkables: WeakSet[Forkable] = WeakSet()
 
-# What makes locks, when all began that there is.
+# What has made the locks of all that has begun so far.
 _make_lock = threading.Lock
 
 

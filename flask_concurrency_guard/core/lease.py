@@ -90,12 +90,13 @@ class Lease:
         self.queue_time = 0.0
         #: How old the request was when it came to the limiter, in seconds; zero where nobody knows.
         self.age = 0.0
-        #: Whether it failed since something was overloaded. For who learns the limit.
+        #: Whether it failed, so that nobody was served. For who learns the limit.
         self.dropped = False
-        #: How many were in flight when this one was admitted, itself included.
+        #: How many places were taken when this one was admitted, its own included.
         self.in_flight = 0
         #: How long the lease was held, in seconds. Measured at its release, and only if the limit
-        #: was reached then or `Limiter.on_release` is set, or now and then; zero otherwise.
+        #: was reached then or is learned, or `Limiter.on_release` is set, or now and then; zero
+        #: otherwise.
         self.held = 0.0
         #: How the request was pushed out of the line; in shadow mode, how it would have been
         #: rejected.

@@ -61,7 +61,7 @@ class SharedLimiter(Limiter):
     def set_limit(self, limit: int | Tuner) -> None:
         """Change the limit of all processes, at once and without blocking.
 
-        :raises ValueError: it is not a positive integer.
+        :raises ValueError: it is not a positive integer. See `learn_limit` for one that is learned.
         :raises StoreError: it can't be changed now.
         """
         limit = positive(limit)
