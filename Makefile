@@ -11,7 +11,7 @@ ARGS =
 # --pdb needs.
 JOBS = 2
 # What `make versions` runs on: a Python, or a Python and the oldest Flask that is supported.
-VERSIONS = 3.11 3.12 3.13
+VERSIONS = 3.11 3.12 3.13 3.14
 OLDEST = 3.11-flask-3.0
 # What an older Flask can't make any different: how values are written, and documents read.
 NOT_FLASK = --ignore-glob='*/test_json_[ceprsv]*'

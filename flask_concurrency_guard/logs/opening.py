@@ -33,6 +33,8 @@ STANDARD_INPUT = "-"
 
 _GZIP = b"\x1f\x8b"
 _ZSTANDARD = b"\x28\xb5\x2f\xfd"
+# Not in an `if` of its own: a type checker would take what follows for unreachable.
+_HAS_ZSTANDARD: bool = sys.version_info >= (3, 14)
 _WITH_HEADER = 31
 """What tells zlib that there is gzip's header."""
 
@@ -157,7 +159,7 @@ def _source(name: str, raw: Any) -> Source:
 
 
 def _zstandard(name: str) -> MakeFrame:
-    if sys.version_info >= (3, 14):
+    if _HAS_ZSTANDARD:
         return cast("MakeFrame", import_module("compression.zstd").ZstdDecompressor)
     try:
         zstandard = import_module("zstandard")

@@ -39,6 +39,15 @@ def is_finalizer(frame: FrameType | None) -> bool:
     return False
 
 
+def is_entry(function: object) -> bool:
+    """Return whether a `with` has just locked a lock.
+
+    Since Python 3.14 a profiler is told. A handler is not run there, but in Python 3.14 itself,
+    whose fault it is: https://github.com/python/cpython/issues/148874
+    """
+    return getattr(function, "__name__", "") == "__enter__"
+
+
 def interrupted(work: Callable[[], object]) -> Iterator[int]:
     """Do `work` again and again, and interrupt it at one more place each time, until it ends."""
     for place in itertools.count(1):
@@ -46,7 +55,7 @@ def interrupted(work: Callable[[], object]) -> Iterator[int]:
 
         def interrupt(frame: FrameType, event: str, arg: Any, place: int = place) -> None:
             nonlocal passed
-            if event not in ("call", "c_return") or is_finalizer(frame):
+            if event not in ("call", "c_return") or is_finalizer(frame) or is_entry(arg):
                 return
             passed += 1
             if passed == place:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
 from log_support import entry
 from log_support import logfmt
 from log_support import report_of
@@ -18,6 +17,11 @@ from flask_concurrency_guard.logs.errors import LogError
 from flask_concurrency_guard.logs.opening import CHUNK
 from flask_concurrency_guard.logs.opening import LONGEST_LINE
 from flask_concurrency_guard.logs.opening import open_log
+
+if sys.version_info >= (3, 14):
+    from compression import zstd as zstandard
+else:
+    import zstandard
 
 LINES = [logfmt(entry(number / 10)) for number in range(1000)]
 TEXT = "".join(f"{line}\n" for line in LINES).encode()

@@ -166,6 +166,7 @@ def test_sending_the_body_is_no_waiting(extra: dict[str, Any], known: bool) -> N
     assert arrival.age == (5 if known else None)
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_process_has_served_nothing_yet() -> None:
     guard = guarded(trusts=True)
     ask(guard, X_Request_Start=start(5)).close()

@@ -84,6 +84,7 @@ def test_each_thread_has_tags_of_its_own() -> None:
     assert [len(set(column)) for column in zip(*served, strict=True)] == [3, 3, 3]
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_process_has_tags_of_its_own() -> None:
     guard = GuardMiddleware(hello, Limiter(7))
     call(guard).close()

@@ -112,6 +112,7 @@ def test_the_patience_is_always_one_that_can_be(value: str) -> None:
     assert patience is None or 0 < patience < 1e12
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_child_process_begins_to_count_anew() -> None:
     headers = OddHeaders()
     headers.count("deadline_malformed")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import SplitResult
 from urllib.parse import parse_qsl
 from urllib.parse import unquote
 from urllib.parse import urlsplit
@@ -13,6 +15,8 @@ SENTINEL_PORT = 26379
 
 SCHEMES = ("redis", "rediss", "unix")
 FORMS = ("sentinel", "cluster")
+
+_HOSTS = re.compile(r"[^:/?#]+\+[^:/?#]+://([^/?#]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Address:
 
     def __str__(self) -> str:
         """Return what can be shown of it: no password."""
-        parts = urlsplit(self.url)
+        parts = _split(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
@@ -38,7 +42,7 @@ def read_url(url: str) -> Address:
 
     :raises ValueError: it is none that is understood. The message says what is wrong with it.
     """
-    parts = urlsplit(url)
+    parts = _split(url)
     scheme, _, form = parts.scheme.partition("+")
     if scheme not in SCHEMES or form not in ("", *FORMS) or (form and scheme == "unix"):
         raise ValueError(
@@ -77,6 +81,15 @@ def read_url(url: str) -> Address:
             raise ValueError("after the name of the service there can be a database's number only")
         options["db"] = int(database)
     return Address(url, scheme, form, nodes, unquote(service), options)
+
+
+def _split(url: str) -> SplitResult:
+    # Newer releases of each Python refuse several hosts in brackets, so these are left out.
+    hosts = _HOSTS.match(url)
+    if hosts is None:
+        return urlsplit(url)
+    rest = f"{url[: hosts.start(1)]}{url[hosts.end() :]}"
+    return urlsplit(rest)._replace(netloc=hosts[1])
 
 
 def _node(text: str, default: int) -> tuple[str, int]:
