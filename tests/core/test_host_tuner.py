@@ -304,7 +304,8 @@ def test_who_comes_later_changes_nothing(two: tuple[Process, Process], host: Hos
     one, other = two
     learn(one, other)
     one.algorithm.raises = 3
-    learn(one, other)
+    for _ in range(3):
+        learn(one, other)
     late = host.add()
     late.serve()
     assert late.limiter.snapshot().limit == 7

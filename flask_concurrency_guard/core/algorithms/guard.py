@@ -62,8 +62,9 @@ the proxy in front."""
 LOOKS = 8
 """How often to look at a window whether it needs to go on."""
 
-HALF = 2
-"""By what a limit is divided at which nothing is served."""
+ELSEWHERE = (1 / 2, 2, 1 / 4, 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128)
+"""By what a limit is multiplied, one after the other, where nothing is served at it. With fewer,
+each may be in time; with more, there is room beside those that fail late."""
 
 STARVED = 0.7
 """Below which part of what was served when all places were taken there is another reason for it."""
@@ -89,6 +90,9 @@ class Guard:
     """
 
     __slots__ = (
+        "_all_rtt",
+        "_all_squares",
+        "_alone",
         "_began",
         "_beyond",
         "_calm",
@@ -97,10 +101,10 @@ class Guard:
         "_done",
         "_due",
         "_failed",
-        "_failed_rtt",
         "_full",
         "_is_full",
         "_level",
+        "_looked_at",
         "_measures",
         "_most",
         "_new",
@@ -129,6 +133,7 @@ class Guard:
         self._level = self.limit  # The one that has won so far; `limit` may be a rival.
         self._contest: Contest | None = None
         self._is_full = False
+        self._looked_at = 0
         self._calm = 0.0  # For how many seconds there has been room.
         self._calm_rtt = 0.0
         self._room = Room(self.limit)
@@ -140,8 +145,8 @@ class Guard:
 
     def _clear(self) -> None:
         self._done = self._new = self._most = 0
-        self._full = self._beyond = self._short = self._failed = 0
-        self._rtt = self._squares = self._failed_rtt = 0.0
+        self._alone = self._full = self._beyond = self._short = self._failed = 0
+        self._rtt = self._squares = self._all_rtt = self._all_squares = 0.0
 
     def on_sample(
         self, start: float, rtt: float, in_flight: int, dropped: bool = False, waited: float = 0.0
@@ -151,15 +156,18 @@ class Guard:
             if not 0 <= rtt < inf:
                 return self.limit
             rtt = INSTANT
+        self._all_rtt += rtt
+        self._all_squares += rtt * rtt
         if dropped:
             self._failed += 1
-            self._failed_rtt += rtt
         else:
             self._done += 1
             self._rtt += rtt
             self._squares += rtt * rtt
         if start >= self._began:
             self._new += 1
+            if in_flight * 2 <= self.limit and waited <= WAITED:
+                self._alone += 1
             if in_flight > self._most:
                 self._most = in_flight
             if in_flight >= self.limit:
@@ -203,19 +211,23 @@ class Guard:
             self._due = now + self._length() / LOOKS
             return
         spread = 1.0
-        if self._rtt:
+        if self._all_rtt:
+            ended = self._done + self._failed
+            spread = self._all_squares / self._all_rtt / self._all_rtt * ended - 1
             # Long ones are in flight for longer, so one of those in flight takes this in the mean.
-            self._settling = min(self._squares / self._rtt, LONGEST_SETTLING)
-            spread = self._squares / self._rtt / self._rtt * self._done - 1
-            if self._contest is None and self.limit != self._level:
-                self._win(self.limit)  # With more, nothing was served.
-        elif self._failed:
-            self._settling = min(self._failed_rtt / self._failed, LONGEST_SETTLING)
+            # What fails counts as well: it has a place for as long as it takes.
+            settling = self._all_squares / self._all_rtt
+            if self._done and self._contest is None and self.limit != self._level:
+                # With the other one, nothing was served.
+                self._contest = self._trials.contest(self._level, self.limit)
+                if seconds < self._length():
+                    settling = self._squares / self._rtt  # What has failed was from before.
+            self._settling = min(settling, LONGEST_SETTLING)
         if seconds > 2 * (self._length() + LONGEST_EXTRA):
             self._with_room(now, seconds)  # Nobody came for a while.
         elif self._new and self._beyond >= FULL * self._new:
             self._follow(now, self._done / seconds)
-        elif self._new and self._full >= FULL * self._new:
+        elif self._new and self._full >= FULL * self._new and not self._alone:
             if self._short * 2 > self._new and self._is_out_of_reach(now, seconds):
                 return
             if self._done:
@@ -228,8 +240,11 @@ class Guard:
     def _is_over(self, seconds: float) -> bool:
         """Return whether a window has told enough, or won't any more."""
         left = self._length() - seconds
+        enough = self._done >= LEAST and self._new >= LEAST_NEW
+        if self._contest is None and self.limit != self._level and enough:
+            return True  # With the other one, nothing was served for as long.
         if left <= 0:
-            return left <= -LONGEST_EXTRA or (self._done >= LEAST and self._new >= LEAST_NEW)
+            return left <= -LONGEST_EXTRA or enough
         if self._contest is None or self.limit == self._level or self._new < LEAST_NEW:
             return False
         return self._contest.is_lost(self.limit, self._done, seconds)
@@ -246,6 +261,8 @@ class Guard:
             # They are shed by age, and so many that hardly anybody is left: it is not the server's
             # threads that keep them from coming here.
             self._throughput *= FADING
+            if self.limit != self._level:
+                self.reason = f"too few come to try {self.limit}"
             self._contest = None
             self._measure(self._level, now)
             return True
@@ -266,6 +283,9 @@ class Guard:
             self._room = Room(self._level)
             self._noise.begin(spread)
             self._trials.forget()
+            if self._failed and self._contest is None:
+                self._measure(self._level, now)  # Some of this window was another time.
+                return
         if self.limit == self._level and self._noise.is_change(served, seconds):
             self._trials.begin_anew()
             self._contest = None
@@ -307,6 +327,7 @@ class Guard:
         # What has just been measured is its first round.
         following.add(winner, served, seconds)
         self._contest = following
+        self.reason += f", and a trial: is {following.other(winner)} better than {winner}?"
         self._measure(following.other(winner), now)
 
     def _win(self, limit: int) -> None:
@@ -315,23 +336,32 @@ class Guard:
         self._room = Room(limit)
 
     def _with_nothing_served(self, now: float) -> None:
-        """Go down until something is: with fewer at once, each may be in time.
-
-        No contest: next to nothing, anything is better. And nothing is lost by it.
-        """
+        """Look elsewhere until something is. Nothing can be lost by it."""
         if self._contest is not None and self.limit != self._level:
             self.reason = f"nothing is served with {self.limit}"
             self._contest = None
             self._trials.lost(now)
             self._measure(self._level, now)
             return
-        self._contest = None
+        contest, self._contest = self._contest, None
         self._trials.begin_anew()
-        fewer = self._trials.bounded(self.limit // HALF)
-        if fewer == self.limit:
-            fewer = self._level
         self.reason = f"nothing is served with {self.limit}"
-        self._measure(fewer, now)
+        if contest is not None and contest.served(contest.other(self._level))[0]:
+            self._win(contest.other(self._level))
+            self._measure(self._level, now)
+            return
+        self._measure(self._elsewhere(), now)
+
+    def _elsewhere(self) -> int:
+        """Return the next limit to look at where nothing is served."""
+        if self.limit == self._level:
+            self._looked_at = 0
+        for factor in ELSEWHERE[self._looked_at :]:
+            self._looked_at += 1
+            limit = self._trials.bounded(int(self._level * factor) or 1)
+            if limit not in (self.limit, self._level):
+                return limit
+        return self._level
 
     # Where there is room: comparisons.
 
@@ -346,6 +376,8 @@ class Guard:
         if self._contest is not None:
             self._measure(self.limit, now)
             return
+        if self.limit != self._level:
+            self.reason = f"there is room: no trial of {self.limit}"
         direction = self._room.direction()
         if direction:
             step = HIGHER if direction > 0 else LOWER

@@ -70,14 +70,14 @@ class Trials:
         :param at_work: see `estimate`.
         """
         rival = self.estimate(level, at_work)
-        return None if rival is None else self._contest(level, rival)
+        return None if rival is None else self.contest(level, rival)
 
     def next(self, level: int, now: float) -> Contest | None:
         """Return the contest between a limit and the next rival; None if it isn't time for one."""
         if now < self._next_trial:
             return None
         rival = self._rival(level)
-        return None if rival is None else self._contest(level, rival)
+        return None if rival is None else self.contest(level, rival)
 
     def lost(self, now: float) -> None:
         """Take note that a rival was no better."""
@@ -119,7 +119,8 @@ class Trials:
             self._goes_up = not self._goes_up
         return None
 
-    def _contest(self, level: int, rival: int) -> Contest:
+    def contest(self, level: int, rival: int) -> Contest:
+        """Return the contest between two limits, with what is remembered of it."""
         limits = (min(level, rival), max(level, rival))
         contest = self._contests.pop(limits, None)
         if contest is None:

@@ -151,6 +151,7 @@ class HostTuner(Tuner):
             before = self.limit
             if self.add(ended - held, held, in_flight, dropped, waited, ended) != before:
                 changes.append(self.changes[-1])
+                break  # The others ended before anybody knew of it.
         # It may be another one where this one has just begun, or could not say the last one.
         if changes or header[LIMIT] != self.limit:
             self._store.exclusively(lambda borrower: self._tell(borrower, changes))
