@@ -62,10 +62,6 @@ the proxy in front."""
 LOOKS = 8
 """How often to look at a window whether it needs to go on."""
 
-ELSEWHERE = (1 / 2, 2, 1 / 4, 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128)
-"""By what a limit is multiplied, one after the other, where nothing is served at it. With fewer,
-each may be in time; with more, there is room beside those that fail late."""
-
 STARVED = 0.7
 """Below which part of what was served when all places were taken there is another reason for it."""
 
@@ -104,7 +100,6 @@ class Guard:
         "_full",
         "_is_full",
         "_level",
-        "_looked_at",
         "_measures",
         "_most",
         "_new",
@@ -133,7 +128,6 @@ class Guard:
         self._level = self.limit  # The one that has won so far; `limit` may be a rival.
         self._contest: Contest | None = None
         self._is_full = False
-        self._looked_at = 0
         self._calm = 0.0  # For how many seconds there has been room.
         self._calm_rtt = 0.0
         self._room = Room(self.limit)
@@ -350,18 +344,7 @@ class Guard:
             self._win(contest.other(self._level))
             self._measure(self._level, now)
             return
-        self._measure(self._elsewhere(), now)
-
-    def _elsewhere(self) -> int:
-        """Return the next limit to look at where nothing is served."""
-        if self.limit == self._level:
-            self._looked_at = 0
-        for factor in ELSEWHERE[self._looked_at :]:
-            self._looked_at += 1
-            limit = self._trials.bounded(int(self._level * factor) or 1)
-            if limit not in (self.limit, self._level):
-                return limit
-        return self._level
+        self._measure(self._trials.elsewhere(self._level, self.limit), now)
 
     # Where there is room: comparisons.
 

@@ -22,6 +22,10 @@ LONGEST_PAUSE = 20.0
 FARTHEST = 4
 """By what a limit is multiplied, or divided, at most, to come to what Little's law says."""
 
+ELSEWHERE = (1 / 2, 2, 1 / 4, 4, 1 / 8, 1 / 16, 1 / 32, 1 / 64, 1 / 128)
+"""By what a limit is multiplied, one after the other, where nothing is served at it. With fewer,
+each may be in time; with more, there is room beside those that fail late."""
+
 REMEMBERED = 16
 """How many contests are remembered."""
 
@@ -37,6 +41,7 @@ class Trials:
     __slots__ = (
         "_contests",
         "_goes_up",
+        "_looked_at",
         "_max_limit",
         "_min_limit",
         "_next_trial",
@@ -51,6 +56,7 @@ class Trials:
         self._max_limit = max_limit
         self._contests: dict[tuple[int, int], Contest] = {}
         self._goes_up = True
+        self._looked_at = 0  # So many of those elsewhere.
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -103,6 +109,17 @@ class Trials:
         limit = self.bounded(max(level // FARTHEST, min(level * FARTHEST, round(at_work))))
         is_far = max(limit / level, level / limit) >= SMALLEST_STEP
         return limit if at_work and is_far else None
+
+    def elsewhere(self, level: int, limit: int) -> int:
+        """Return the next limit to look at, where nothing is served at `limit`; then `level`."""
+        if limit == level:
+            self._looked_at = 0
+        for factor in ELSEWHERE[self._looked_at :]:
+            self._looked_at += 1
+            other = self.bounded(int(level * factor) or 1)
+            if other not in (limit, level):
+                return other
+        return level
 
     def bounded(self, limit: int) -> int:
         """Return the limit that comes nearest to `limit`."""

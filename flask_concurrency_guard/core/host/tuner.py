@@ -146,21 +146,21 @@ class HostTuner(Tuner):
             samples.extend(read_samples(board.ring(slot), read[slot], stop))
             read[slot] = stop
         samples.sort()
-        changes = []
+        change = None
         for ended, held, waited, in_flight, dropped in samples:
             before = self.limit
             if self.add(ended - held, held, in_flight, dropped, waited, ended) != before:
-                changes.append(self.changes[-1])
+                change = self.changes[-1]
                 break  # The others ended before anybody knew of it.
         # It may be another one where this one has just begun, or could not say the last one.
-        if changes or header[LIMIT] != self.limit:
-            self._store.exclusively(lambda borrower: self._tell(borrower, changes))
+        if change is not None or header[LIMIT] != self.limit:
+            self._store.exclusively(lambda borrower: self._tell(borrower, change))
 
-    def _tell(self, borrower: Borrower, changes: list[Change]) -> None:
+    def _tell(self, borrower: Borrower, change: Change | None) -> None:
         header = borrower.board.header
         if header[LEARNER] != borrower.slot + 1 or not header[LEARNED]:
             return
-        for change in changes:
+        if change is not None:
             write_change(borrower.board.changes, header[CHANGED], change)
             header[CHANGED] = (header[CHANGED] + 1) % NUMBERS
         borrower.set_limit(self.limit)
