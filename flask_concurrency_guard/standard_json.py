@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from json import JSONDecoder
     from json import JSONEncoder
 
-_STANDARD_LIBRARY = str(Path(os.__file__).parent)
+# Nowhere, in a program that has a Python inside and doesn't say where its library is.
+_OS_FILE = getattr(os, "__file__", None)
+_STANDARD_LIBRARY = [] if _OS_FILE is None else [str(Path(_OS_FILE).parent)]
 
 
 def _load(name: str, modules: Mapping[str, object | None]) -> types.ModuleType:
@@ -34,13 +36,13 @@ def _load(name: str, modules: Mapping[str, object | None]) -> types.ModuleType:
 
     Its imports of ``modules`` are answered from there, where `None` means that there is none.
     """
-    package = PathFinder.find_spec("json", [_STANDARD_LIBRARY])
+    package = PathFinder.find_spec("json", _STANDARD_LIBRARY)
     folders = package.submodule_search_locations if package else None
     spec = PathFinder.find_spec(f"json.{name}", folders) if folders else None
     code = getattr(spec.loader, "get_code", lambda _: None)(spec.name) if spec else None
 
     if code is None:
-        raise ImportError(f"'json.{name}' has no file in '{_STANDARD_LIBRARY}'.")
+        raise ImportError(f"'json.{name}' has no file in {_STANDARD_LIBRARY}.")
 
     def answer(
         wanted: str,

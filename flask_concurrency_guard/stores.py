@@ -63,8 +63,11 @@ def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostSto
         from .core.host.folder import default_folder
         from .core.host.folder import default_name
         from .core.host.store import HostStore
+        from .core.host.system import IS_LINUX
     except ModuleNotFoundError as error:
         raise StoreError(f"This Python was built without its module '{error.name}'.") from error
+    if not IS_LINUX:
+        raise StoreError("One limit for all processes of a host needs Linux.")
     folder = settings.dir or default_folder()
     name = settings.name or default_name(app.import_name, app.root_path)
     learned = settings.limit == ADAPTIVE

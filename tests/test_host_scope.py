@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import weakref
@@ -24,7 +25,7 @@ from flask_concurrency_guard import ConcurrencyGuard
 from flask_concurrency_guard import SetupError
 from flask_concurrency_guard import StoreUnavailable
 from flask_concurrency_guard.core.host import folder as folders
-from flask_concurrency_guard.core.host import store as stores
+from flask_concurrency_guard.core.host import system
 from flask_concurrency_guard.observe.overview import all_limits
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="host scope needs Linux")
@@ -171,13 +172,37 @@ def test_a_place_that_cannot_be_used_stops_the_app(tmp_path: Path) -> None:
 
 
 def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stores, "IS_LINUX", False)
+    monkeypatch.setattr(system, "IS_LINUX", False)
+    monkeypatch.delattr(os, "geteuid")  # As on Windows.
     with pytest.raises(SetupError) as raised:
         make_app()
     assert str(raised.value) == (
         "'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. One limit for all"
         " processes of a host needs Linux."
     )
+
+
+def test_a_host_without_a_place_for_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr(folders, "MEMORY", Path("/nowhere"))
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    with pytest.raises(SetupError) as raised:
+        make_app()
+    assert str(raised.value) == (
+        "'CONCURRENCY_GUARD_SCOPE' is 'host', and that doesn't work here. No temporary folder can"
+        " be written to. Name a folder by 'CONCURRENCY_GUARD_DIR'."
+    )
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_an_app_may_be_anywhere(tmp_path: Path, memory: Path) -> None:
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    app = Flask("app", root_path=folder)
+    app.config["CONCURRENCY_GUARD_SCOPE"] = "host"
+    ConcurrencyGuard(app)
+    assert [path.suffix for path in memory.iterdir()] == [".host"]
 
 
 WITHOUT_CTYPES = """

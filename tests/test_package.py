@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from configparser import ConfigParser
 from importlib.metadata import distribution
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from packaging.requirements import Requirement
@@ -140,3 +142,32 @@ def test_machine_path_is_found(folder: str) -> None:
 )
 def test_what_is_no_machine_path_is_not_taken_for_one(text: str) -> None:
     assert machine_paths(text) == []
+
+
+IN_A_ZIP = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from flask import Flask
+from flask_concurrency_guard import ConcurrencyGuard, __file__ as file
+app = Flask("app")
+app.config.update(CONCURRENCY_GUARD_STATUS_PATH="/_guard", CONCURRENCY_GUARD_STATUS_TOKEN="x" * 16)
+ConcurrencyGuard(app)
+assert file.startswith(sys.argv[1]), file
+client = app.test_client()
+for path in ("", "/page.css", "/page.js", "/icon.svg"):
+    print(client.get(f"/_guard{path}", headers={"Authorization": f"Bearer {'x' * 16}"}).status)
+"""
+
+
+def test_it_runs_out_of_a_zip(tmp_path: Path) -> None:
+    package = Path(flask_concurrency_guard.__file__).parent
+    path = tmp_path / "app.zip"
+    with ZipFile(path, "w") as archive:
+        for file in package.rglob("*"):
+            if file.suffix not in (".so", ".pyd", ".pyc"):
+                archive.write(file, file.relative_to(package.parent))
+    # Not where the package is: its folder would come first.
+    told = subprocess.run(
+        [sys.executable, "-c", IN_A_ZIP, str(path)], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (told.stdout, told.stderr) == ("200 OK\n" * 4, "")

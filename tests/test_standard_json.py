@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,3 +35,23 @@ def test_what_is_not_json_is_a_value_error(
     with pytest.raises(ValueError) as error:  # noqa: PT011
         standard_json.loads(text)
     assert str(error.value)
+
+
+NOWHERE = """
+import os
+import flask
+del os.__file__  # As in a program that has Python inside.
+from flask_concurrency_guard import standard_json
+print(standard_json.loads("[1]"))
+"""
+
+
+def test_a_library_that_is_nowhere_is_not_looked_for(tmp_path: Path) -> None:
+    package = tmp_path / "json"
+    package.mkdir()
+    for name in ("__init__", "scanner", "decoder", "encoder"):
+        (package / f"{name}.py").write_text("raise SystemExit('not the standard library')")
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", NOWHERE], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (told.stdout, told.stderr) == ("[1]\n", "")

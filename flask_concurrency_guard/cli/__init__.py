@@ -6,6 +6,7 @@ with one of the commands may be in the way of another one.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -53,12 +54,13 @@ class LazyGroup(AppGroup):
 
 def _broken(name: str, error: Exception) -> click.Command:
     why = f"{type(error).__name__}: {error}"
+    if isinstance(error, ModuleNotFoundError) and error.name in sys.stdlib_module_names:
+        hint = "This Python was built without that module."
+    else:
+        hint = "'pip install Flask-Concurrency-Guard[cli]' installs what the commands can use."
 
     def say_so() -> None:
-        raise click.ClickException(
-            f"'flask guard {name}' can't be loaded ({why}). 'pip install"
-            " Flask-Concurrency-Guard[cli]' installs what the commands can use."
-        )
+        raise click.ClickException(f"'flask guard {name}' can't be loaded ({why}). {hint}")
 
     return click.Command(
         name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from ..logs.show import show
 from ..logs.tally import Tally
 from .reading import reading
 from .reading import time_is_option
+from .screen import encodable
 from .screen import json_option
 from .screen import writing
 
@@ -46,7 +48,8 @@ def report(files: tuple[str, ...], wants_json: bool, html_path: Path | None, tim
         if wants_json:
             click.echo(standard_json.dumps(asdict(found), indent=2))
         elif html_path is not None:
-            click.echo(f"The report is in '{click.format_filename(html_path)}'.")
+            name = encodable(click.format_filename(html_path), sys.stdout)
+            click.echo(f"The report is in '{name}'.")
         else:
             show(describe(found))
 

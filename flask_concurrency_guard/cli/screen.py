@@ -97,8 +97,13 @@ def _console(stream: TextIO) -> Any:
 
 def printable(text: str, stream: TextIO | None = None) -> str:
     """Return `text` as the stream can show it, and the terminal only shows it."""
+    return encodable(harmless(text), stream)
+
+
+def encodable(text: str, stream: TextIO | None) -> str:
+    """Return `text` with escapes in place of what the stream's encoding has no letters for."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
-    return harmless(text).encode(encoding, "backslashreplace").decode(encoding)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class PlainScreen:

@@ -13,10 +13,12 @@ import click
 from .. import standard_json
 from ..core.store import StoreError
 from ..observe.overview import describe
+from ..observe.postings import CAN_POST
 from ..observe.workers import Worker
 from ..observe.workers import read_workers
 from ..status import place_finder
 from .loading import require_state
+from .screen import encodable
 from .screen import json_option
 from .screen import writing
 from .status_text import render
@@ -45,6 +47,11 @@ def status(ctx: click.Context, *, watch: bool, wants_json: bool) -> None:
     """
     if watch and wants_json:
         raise click.UsageError("'--json' is written once. Leave '--watch' out.")
+    if not CAN_POST:
+        raise click.ClickException(
+            "No worker can tell what it is doing here. That needs file locks as Linux and macOS"
+            " have them (the module 'fcntl')."
+        )
     read = _reader(*require_state(ctx))
     if watch and sys.stdout.isatty() and not _is_dumb():
         _watch(lambda: _shown(read()))
@@ -63,8 +70,8 @@ def _reader(app: Flask, state: AppState) -> Callable[[], list[Worker]]:
     is_on = state.status is not None
 
     def read() -> list[Worker]:
-        folder, name = find_place()
         try:
+            folder, name = find_place()
             workers = read_workers(folder, name)
         except (OSError, StoreError) as error:
             raise click.ClickException(f"What the workers tell can't be read: {error}") from error
@@ -92,7 +99,7 @@ def _shown(workers: list[Worker]) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     columns = shutil.get_terminal_size().columns
     can_draw = encoding.lower().startswith("utf")
-    text = render(workers, time.time(), columns=columns, can_draw=can_draw)
+    text = encodable(render(workers, time.time(), columns=columns, can_draw=can_draw), sys.stdout)
     # Rich heeds the two by itself, click doesn't.
     return click.unstyle(text) if os.environ.get("NO_COLOR") or _is_dumb() else text
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from .access import Access
 
 NAME = "concurrency_guard_status"
-ASSETS = Path(__file__).parent / "assets"
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 HEADERS = {
@@ -89,10 +89,12 @@ def make_page(path: str, access: Access, sources: Sources) -> Blueprint:
         }
         page.add_url_rule(rule, name, guarded, **options)
 
-    for asset in sorted(ASSETS.iterdir()):
-        if asset.suffix in KINDS:
-            add(f"/{asset.name}", asset.name.replace(".", "_"), _asset(asset))
-    html = (ASSETS / "page.html").read_text("utf-8")
+    assets = files(__package__) / "assets"  # Also where the package is in a zip.
+    for asset in assets.iterdir():
+        kind = KINDS.get(PurePath(asset.name).suffix)
+        if kind is not None:
+            add(f"/{asset.name}", asset.name.replace(".", "_"), _asset(asset.read_bytes(), kind))
+    html = (assets / "page.html").read_text("utf-8")
     add("", "page", lambda: _page(html, path))
     add("/figures", "figures", lambda: _json(figures_now()))
     add("/settings", "settings", lambda: _json({"settings": sources.settings()}))
@@ -121,8 +123,7 @@ class _Cache:
         return made
 
 
-def _asset(path: Path) -> Callable[[], Response]:
-    content, kind = path.read_bytes(), KINDS[path.suffix]
+def _asset(content: bytes, kind: str) -> Callable[[], Response]:
     return lambda: _answer(content, kind)
 
 

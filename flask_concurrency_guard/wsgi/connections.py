@@ -126,12 +126,15 @@ _BY_KEY: tuple[tuple[str, Way], ...] = (
 _BY_NAME_IN_BODY: tuple[tuple[str, Way], ...] = (("rfile", from_input), ("receive", from_receive))
 
 
-def _uwsgi_way() -> Way:
-    # In the first request of uWSGI only; nothing else needs it.
-    import ctypes
+def _uwsgi_way() -> Way | None:
+    try:
+        # In the first request of uWSGI only; nothing else needs it.
+        import ctypes
 
-    # Without giving the GIL away, since this never waits.
-    getsockopt = ctypes.PyDLL(None).getsockopt
+        # Without giving the GIL away, since this never waits.
+        getsockopt = ctypes.PyDLL(None).getsockopt
+    except (ImportError, OSError):
+        return None  # A Python that was built without, or linked statically.
     c_uint, byref, create_buffer = ctypes.c_uint, ctypes.byref, ctypes.create_string_buffer
 
     class Descriptor:

@@ -78,6 +78,17 @@ def test_broken(group: LazyGroup, name: str, why: str) -> None:
     )
 
 
+def test_pip_has_no_module_of_the_standard_library(
+    group: LazyGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (Path(find_spec(group._package).origin).parent / "good.py").write_text("import ssl")
+    monkeypatch.setitem(sys.modules, "ssl", None)
+    assert CliRunner().invoke(group, ["good"]).stderr == (
+        "Error: 'flask guard good' can't be loaded (ModuleNotFoundError: import of ssl halted; None"
+        " in sys.modules). This Python was built without that module.\n"
+    )
+
+
 def test_what_is_absent_is_no_command(group: LazyGroup) -> None:
     result = CliRunner().invoke(group, ["absent"])
 

@@ -136,6 +136,14 @@ def test_names_need_not_be_utf_8(log: str, tmp_path: Path) -> None:
     assert "caf\N{REPLACEMENT CHARACTER}.log" in run(f"{name}.log").stdout
 
 
+def test_a_terminal_need_not_know_the_letters_of_a_name(log: str, tmp_path: Path) -> None:
+    runner = CliRunner(charset="ascii")
+    result = runner.invoke(report, [log, "--html", str(tmp_path / "отчёт.html")])
+
+    assert result.exit_code == 0
+    assert r"\u043e\u0442" in result.stdout
+
+
 def test_a_name_of_a_file_is_not_obeyed(log: str, tmp_path: Path) -> None:
     path = tmp_path / "x\x1b]0;gotcha\x07.log"
     missing = run(str(path)).stderr

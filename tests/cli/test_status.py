@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import time
 from collections.abc import Iterator
@@ -257,6 +258,39 @@ def test_where_nobody_tells_it_says_what_to_set(tmp_path: Path) -> None:
         "Error: No worker of this app tells what it is doing. Set 'CONCURRENCY_GUARD_STATUS' to"
         " True where they are started.\n"
     )
+
+
+def test_where_nobody_can_tell_it_says_so(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("flask_concurrency_guard.cli.status.CAN_POST", False)
+    monkeypatch.delattr(os, "geteuid")  # As on Windows.
+    result = run(app)
+    assert result.exit_code == 1
+    assert result.output == (
+        "Error: No worker can tell what it is doing here. That needs file locks as Linux and macOS"
+        " have them (the module 'fcntl').\n"
+    )
+
+
+def test_a_host_without_a_place_for_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
+
+    monkeypatch.setattr("flask_concurrency_guard.core.host.folder.MEMORY", Path("/nowhere"))
+    monkeypatch.setattr(tempfile, "gettempdir", fail)
+    app = make_app()[0]
+    app.cli.add_command(status)
+    assert run(app).output == (
+        "Error: What the workers tell can't be read: No temporary folder can be written to. Name a"
+        " folder by 'CONCURRENCY_GUARD_DIR'.\n"
+    )
+
+
+def test_what_cannot_be_written_is_escaped(app: Flask) -> None:
+    with hold(app, "/книга"):
+        published(app)
+        result = app.test_cli_runner(charset="ascii").invoke(args=["status"])
+    assert result.exit_code == 0
+    assert r"GET /\u043a\u043d" in result.output
 
 
 def test_without_a_guard_it_says_so() -> None:

@@ -492,7 +492,10 @@ def test_a_full_disk_is_said_at_the_start(path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "posix_fallocate", fail)
     with pytest.raises(StoreError) as raised:
         HostStore(path, 1).check()
-    assert str(raised.value) == f"'{path}' can't be used (No space left on device)."
+    assert str(raised.value) == (
+        f"'{path}' can't be used (No space left on device). It needs room, and a file system with"
+        " locks: name a folder in another one by 'CONCURRENCY_GUARD_DIR'."
+    )
 
 
 def test_nobody_waits_for_who_stopped_with_the_mutex_held(path: Path) -> None:

@@ -292,6 +292,20 @@ def test_of_many_dead_the_last_are_kept(tmp_path: Path) -> None:
     assert kept == set(range(8, 40))
 
 
+def test_who_may_only_read_sees_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(tmp_path)
+    told.publisher.publish(NOW)
+    told.publisher._posting.close()  # type: ignore[union-attr]
+    (path,) = tmp_path.iterdir()
+    age(path, 610)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    assert len(read_workers(tmp_path, "shop")) == 1
+
+
 def test_not_all_dead_are_kept_where_nobody_looks(tmp_path: Path) -> None:
     for number in range(40):
         posting = Posting(tmp_path, "shop")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from types import SimpleNamespace
@@ -71,6 +72,11 @@ def test_what_is_no_connection_is_not_taken_for_one(name: str) -> None:
 )
 def test_where_there_is_none_there_is_none(environ: dict[str, Any]) -> None:
     assert Connections().find(environ) is None
+
+
+def test_uwsgi_does_without_ctypes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert Connections().find({"uwsgi.version": b"2.0"}) is None
 
 
 def test_a_test_client_that_comes_first_hides_nothing(connection: socket.socket) -> None:

@@ -186,7 +186,10 @@ def open_board(path: Path, overwritten: Identity | None = None) -> Board:
         mapping = _map(path, descriptor, overwritten)
     except OSError as error:
         os.close(descriptor)
-        raise StoreError(f"'{path}' can't be used ({error.strerror}).") from error
+        raise StoreError(
+            f"'{path}' can't be used ({error.strerror}). It needs room, and a file system with"
+            " locks: name a folder in another one by 'CONCURRENCY_GUARD_DIR'."
+        ) from error
     except BaseException:
         os.close(descriptor)
         raise

@@ -19,8 +19,15 @@ def default_folder() -> Path:
 
     In memory, where there is such a place: that is never full of other people's files, and the
     numbers mean nothing after a restart.
+
+    :raises StoreError: there is no folder that could be written to.
     """
-    parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    try:
+        parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+    except FileNotFoundError as error:
+        raise StoreError(
+            "No temporary folder can be written to. Name a folder by 'CONCURRENCY_GUARD_DIR'."
+        ) from error
     return parent / f"flask-concurrency-guard-{os.geteuid()}"
 
 
@@ -30,7 +37,7 @@ def default_name(import_name: str, root_path: str) -> str:
     Many apps are called ``app``, so where they are counts as well.
     """
     readable = re.sub(r"[^A-Za-z0-9._-]", "_", import_name).strip("._")[:64]
-    return f"{readable or 'app'}-{zlib.crc32(os.path.realpath(root_path).encode()):08x}"
+    return f"{readable or 'app'}-{zlib.crc32(os.fsencode(os.path.realpath(root_path))):08x}"
 
 
 def make_private(folder: Path) -> None:

@@ -34,7 +34,6 @@ from .borrower import Borrower
 from .process import HostSnapshot
 from .process import Process
 from .scoreboard import Scoreboard
-from .system import IS_LINUX
 from .system import register_barrier
 
 T = TypeVar("T")
@@ -106,8 +105,6 @@ class HostStore:
 
         :raises StoreError: it can't.
         """
-        if not IS_LINUX:
-            raise StoreError("One limit for all processes of a host needs Linux.")
         open_board(self.path).close()
 
     def after_fork(self) -> None:
