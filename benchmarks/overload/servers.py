@@ -105,13 +105,15 @@ def running(name: str, environment: Mapping[str, str], machine: Machine) -> Iter
 def _start(name: str, environment: Mapping[str, str], machine: Machine, log: Path) -> Server:
     # Flask's own variables could turn on the reloader, or configure the guard.
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("FLASK_")}
+    # What one has set goes on: it may say which checkout of the package is measured.
+    path = os.pathsep.join(filter(None, (str(HERE), inherited.get("PYTHONPATH"))))
     port = _free_port()
     command = [sys.executable, *(part.format(port=port) for part in SERVERS[name])]
     with log.open("wb") as output, machine.on_server_cpu():
         process = subprocess.Popen(
             command,
             cwd=HERE,
-            env={**inherited, "PYTHONPATH": str(HERE), **environment},
+            env={**inherited, "PYTHONPATH": path, **environment},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
