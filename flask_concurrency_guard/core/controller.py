@@ -22,10 +22,17 @@ SAME = 0.25
 IDLE = 5
 """After how many intervals in which nobody came what was before tells nothing any more."""
 
-DOWN = 0.8
-UP = 1.1
-"""By what the bound is multiplied from one interval to the next, where it gets shorter or longer.
-Slower up than down: while few are overdue for a moment, there may still be far too many."""
+DOWN = 0.2
+UP = 0.1
+"""By what part of it the bound gets shorter or longer from one interval to the next. Slower up than
+down: while few are overdue for a moment, there may still be far too many."""
+
+GENTLY = 0.01
+"""By what part it begins to get shorter again where a shorter one was of no use, and by how much
+more each time from then on."""
+
+SHORTER = 0.9
+"""What a queue is of what it was an interval ago, at most, if it gets shorter."""
 
 FEW = 3
 MANY = 10
@@ -51,6 +58,10 @@ class Controller(CoDel):
     A queue that keeps its length is shed as well, although nobody is overdue: by chance it gets
     longer and shorter. It may be one that can't get longer, since the kernel drops whoever finds it
     full.
+
+    Where all are overdue, and the queue still gets no shorter, sending them away is of no use: that
+    takes all the server has, and nobody is served meanwhile. So the bound becomes what the least of
+    them has waited, and goes down from there no faster than the queue does.
 
     Where the limit turns away what is too much, few are overdue, but a longer bound would only let
     the queue grow again. So it stays as it is.
@@ -87,6 +98,8 @@ class Controller(CoDel):
         self._lowered = 0.0  # By how much the bound is lower than in the interval before.
         self._length = 0.0  # The least delay when the queue began to keep its length,
         self._kept = 0  # so many intervals ago.
+        self._before = 0.0  # The least delay of the interval before.
+        self._down = DOWN
 
     def _begin_interval(self, least: float) -> None:
         service_time = self._service_time()
@@ -108,13 +121,29 @@ class Controller(CoDel):
         shortest = max(2 * self.target, FEW * each)
         longest = max(4 * self.interval, MANY * each)
         bound = self.bound
-        if bound >= self._longest and not self.is_standing:
-            bound = longest  # It needn't grow first: where requests take long, a burst does, too.
-        if self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
-            bound *= DOWN
+        if not self.is_standing:
+            self._down = DOWN
+            if bound >= self._longest:
+                bound = longest  # It needn't grow first: where requests take long, so does a burst.
+        if self._is_in_vain(least):
+            bound = longest = least
+            self._down = GENTLY
+        elif self.is_standing and (excess - of_the_last_step > EXCESS or self._kept > LASTING):
+            bound *= 1 - self._down
+            longest = max(longest, bound)
+            self._down = min(self._down + GENTLY, DOWN)
         elif excess <= EXCESS / 2 and not self._is_rush():
-            bound *= UP
+            bound *= 1 + UP
         bound = min(max(bound, shortest), longest)
+        self._before = least
         self._longest = longest
         self._lowered = max(self.bound - bound, 0.0)
         self.bound = bound
+
+    def _is_in_vain(self, least: float) -> bool:
+        """Return whether all were rejected, and the queue has got no shorter by it."""
+        return (
+            self.is_standing
+            and self._overdue > self._served == 1  # The first of an interval is never overdue.
+            and least > max(self.bound, SHORTER * self._before)
+        )

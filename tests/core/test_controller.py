@@ -34,6 +34,7 @@ def serve(
     *,
     threads: int = 8,
     service: float = 0.02,
+    rejection: float = 0.0,
     seconds: float = 60.0,
     warm_up: float = 5.0,
     backlog: float = inf,
@@ -42,7 +43,7 @@ def serve(
     """Let requests come at random to a server with a queue in front of it.
 
     A discrete-event simulation: first come, first served by `threads` threads, each of which asks
-    the controller and then takes `service` seconds, or none for who is overdue.
+    the controller and then takes `service` seconds, or `rejection` for who is overdue.
 
     :param load: how many requests come, in multiples of how many can be served.
     :param backlog: how many may stand in the queue; who finds it full has not come.
@@ -66,7 +67,7 @@ def serve(
         begun.append(clock.now)
         delay = clock.now - due
         overdue = controller.is_overdue(delay)
-        heapq.heappush(idle, clock.now + (0.0 if overdue else service))
+        heapq.heappush(idle, clock.now + (rejection if overdue else service))
         if due < begin + warm_up:
             continue
         outcome.came += 1
@@ -137,12 +138,25 @@ def test_a_queue_that_stands_for_long_is_shed_however_short() -> None:
     """One that is full, say: the kernel drops whoever comes, and nobody's delay is ever longer."""
     clock = Clock(1000.0)
     controller = Controller(clock=clock, service_time=lambda: 0.02)
-    overdue = []
-    for _ in range(400):
-        clock.now += 0.01
-        overdue.append(controller.is_overdue(0.25))
-    assert not any(overdue[:200])
-    assert overdue[-10:].count(True) >= 9
+    delays = [0.25]
+    for _ in range(600):
+        if controller.is_overdue(delays[-1]):
+            delays.append(delays[-1] - 0.01)  # The next one came so much later.
+        else:
+            delays.append(delays[-1])
+            clock.now += 0.01
+    assert min(delays[:200]) == 0.25
+    assert delays[-1] < 0.1
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize(("load", "least"), [(8.0, 0.2), (9.5, 0.1), (11.0, 0.1)])
+def test_some_are_served_though_rejecting_all_would_take_all_the_time(
+    load: float, least: float, seed: int
+) -> None:
+    """From 10 times as much on, 8 threads can't even turn away all that comes."""
+    outcome = serve(load, rejection=0.002, backlog=2000, seconds=20, seed=seed)
+    assert outcome.busy > least
 
 
 def test_the_bound_stays_as_it_is_while_the_limit_turns_many_away() -> None:
@@ -150,20 +164,21 @@ def test_the_bound_stays_as_it_is_while_the_limit_turns_many_away() -> None:
     rush = [False]
     controller = Controller(clock=clock, is_rush=lambda: rush[-1])
 
-    def bound_after(delay: float) -> float:
+    def bound_after(*delays: float) -> float:
         for _ in range(500):
-            clock.now += 0.01
-            controller.is_overdue(delay)
+            for delay in delays:
+                clock.now += 0.01
+                controller.is_overdue(delay)
         return controller.bound
 
-    short = bound_after(delay=3.0)
+    short = bound_after(0.03, 3.0)
     assert short < 0.1
     rush.append(True)
-    assert bound_after(delay=0.0) == short
+    assert bound_after(0.0) == short
     rush.append(False)
-    assert bound_after(delay=0.0) == pytest.approx(0.4)
+    assert bound_after(0.0) == pytest.approx(0.4)
     rush.append(True)
-    assert bound_after(delay=3.0) == short
+    assert bound_after(0.03, 3.0) == short
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
