@@ -30,6 +30,12 @@ INSTALL_FOR = $(BIN)/python -m pip --python
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
+# What has once been compiled is kept, whatever this shell's habit, since else each of the hundreds
+# of interpreters that the tests start would compile all of Flask and of the package anew. Not in
+# the tree, which stays as it is; `package` has a tree of its own.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX = $(abspath $(VENV))/bytecode
+
 # Leaves in $$python the first candidate that really runs, has what makes a venv, and is 3.11 or
 # later (or the one version asked for). A pyenv shim is on PATH for versions that aren't selected,
 # too, and fails only when it is run, so the versions behind the shims are candidates of their own.
@@ -123,7 +129,7 @@ package: $(STAMPS)/group-package ## sdist and wheel, and the tests against the i
 	@rm dist/build.log
 	@$(BIN)/python -m twine --no-color check --strict dist/*
 	@set -e; scratch=`mktemp -d`; trap 'rm -rf "$$scratch"' EXIT; trap 'exit 1' INT TERM; \
-	unset PYTHONPATH; \
+	unset PYTHONPATH PYTHONPYCACHEPREFIX; \
 	echo "-- installing the wheel into a clean environment"; \
 	$(BIN)/python -m venv --without-pip "$$scratch/venv"; python="$$scratch/venv/bin/python"; \
 	$(INSTALL_FOR) "$$python" $(QUIETLY) dist/*.whl --group tests; \

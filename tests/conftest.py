@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import faulthandler
+import gc
 import os
 import signal
+from collections.abc import Generator
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,12 +52,53 @@ def no_earlier_complaints() -> None:
     complaints.notes.clear()
 
 
+def is_thorough(path: Path) -> bool:
+    return path.relative_to(Path(__file__).parent).as_posix().startswith(THOROUGH)
+
+
+def may_start_servers(path: Path) -> bool:
+    return path.parent.name == "servers" or "mark.servers" in path.read_text(encoding="utf-8")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    # To collect thousands of tests that are deselected afterwards would take longer than to run
+    # many that are not, in each process.
+    wanted = config.option.markexpr.split(" and ")
+    if "not thorough" in wanted and is_thorough(collection_path):
+        return True
+    if wanted == ["servers"] and collection_path.match("test_*.py"):
+        return None if may_start_servers(collection_path) else True
+    return None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    # Whatever is made here stays, and the collector would look at it over and over again.
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collector_passes_over_what_stays() -> None:
+    """Spare each run of the collector what is there before the first test of a module.
+
+    All that pytest knows of thousands of tests is there, and would take it nearly a second.
+    """
+    gc.collect()
+    gc.freeze()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
     for item in items:
         # With an address in it, the name of a test is another one in each process.
         assert " at 0x" not in item.name, f"Give the parameters of {item.nodeid} ids."
-        if item.path.relative_to(here).as_posix().startswith(THOROUGH):
+        # Else it would run in no run of only these.
+        if item.get_closest_marker("servers"):
+            assert may_start_servers(item.path), f"Write 'mark.servers' in {item.path}."
+        if is_thorough(item.path):
             item.add_marker("thorough")
 
 

@@ -69,12 +69,9 @@ def in_flight(app: Flask) -> int:
 def collector_stands_still() -> Iterator[None]:
     """Leave when the collector runs to the test, and not to chance."""
     gc.collect()
-    # What thousands of tests have left would be looked at with each run.
-    gc.freeze()
     gc.disable()
     yield
     gc.enable()
-    gc.unfreeze()
     gc.collect()
 
 
