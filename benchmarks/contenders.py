@@ -7,8 +7,10 @@ import logging
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterable
 from threading import BoundedSemaphore
+from threading import Thread
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -71,13 +73,23 @@ ENVIRON_WITH_FILE_WRAPPER = ENVIRON | {"wsgi.file_wrapper": FileWrapper}
 
 
 def environ_with_connection() -> dict[str, Any]:
-    """Return an environ that shows the client's connection, as that of gunicorn does."""
+    """Return an environ that shows the client's connection, as that of gunicorn does.
+
+    The client keeps sending, so that its request stays young: an old one would be rejected.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     client = socket.create_connection(listener.getsockname())
     client.sendall(b"GET / HTTP/1.1\r\n\r\n")
     connection, _ = listener.accept()
     _open.extend((listener, client))
+    Thread(target=_keep_sending, args=(client,), daemon=True).start()
     return ENVIRON | {"gunicorn.socket": connection}
+
+
+def _keep_sending(client: socket.socket) -> None:
+    while True:
+        time.sleep(0.01)
+        client.sendall(b".")
 
 
 _open: list[socket.socket] = []

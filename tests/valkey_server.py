@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import socket
 from typing import Any
 
@@ -17,7 +18,8 @@ from flask_concurrency_guard.core.shared import SharedLimiter
 PATIENT = 5.0
 """A longer timeout than the default: not what is slow fails, but what is broken."""
 
-_names = (f"limit-{number}" for number in itertools.count())
+# Another process of tests that starts its server at the same time may come to have the same port.
+_names = (f"limit-{os.getpid()}-{number}" for number in itertools.count())
 
 
 class Valkey:

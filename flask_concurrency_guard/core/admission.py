@@ -42,8 +42,10 @@ if TYPE_CHECKING:
 MOST_PLACES = 2**31 - 1
 """No store can have more."""
 
-# Looking it up on the enumeration takes longer.
+# Looking them up on the enumeration takes longer.
 _ENFORCE = Mode.ENFORCE
+_OFF = Mode.OFF
+_LIMIT = Reason.LIMIT
 
 _WEIGHT = 0.1  # of each new lease in the mean time that leases are held
 _SAMPLE = 16  # One of about so many is measured as long as there is room, and the first.
@@ -208,7 +210,7 @@ class Admission:
         enforced = self.mode is _ENFORCE
         reason = verdict.reason
         cost = self._cost(claim)
-        has_room = self.mode is Mode.OFF or (reason is None and self._has_room_for(claim, cost))
+        has_room = self.mode is _OFF or (reason is None and self._has_room_for(claim, cost))
         if reason is None and not has_room:
             reason = self._refusal(verdict, claim)
         elif reason is Reason.OVERLOAD:
@@ -239,7 +241,7 @@ class Admission:
         if max_queue is None:
             max_queue = max(self.limit, self.least_queue)
         if max_queue == 0 or (verdict.max_wait if verdict.insists else self.max_wait) == 0:
-            return Reason.LIMIT
+            return _LIMIT
         has_room, pushed_out = self._line.make_room(max_queue, self._places or 1, claim)
         if pushed_out is not None:
             self._push_out(pushed_out)
@@ -268,11 +270,13 @@ class Admission:
 
     def _has_room_for(self, claim: Claim, cost: int) -> bool:
         """Return whether one who has just come may go in."""
-        shares = self._shares
-        if shares is not None and not shares.may_enter(claim, cost, self._taken(), self._places):
+        shares, taken, places = self._shares, self._taken(), self._places
+        if taken >= places and self._enter is None:
+            return False  # Whoever goes first.
+        if shares is not None and not shares.may_enter(claim, cost, taken, places):
             return False
         # Who waits for more places than are free is not overtaken.
-        return self._line.peek(self._taken(), self._places) is None and self._has_room(cost)
+        return self._line.peek(taken, places) is None and self._has_room(cost)
 
     def _has_room(self, cost: int) -> bool:
         return self._taken() + cost <= self._places
@@ -282,7 +286,7 @@ class Admission:
         return self.in_flight - (0 if self.mode is _ENFORCE else self._beyond)
 
     def _cost(self, claim: Claim) -> int:
-        return min(claim.cost, self.limit)
+        return 1 if claim is PLAIN else min(claim.cost, self.limit)
 
     def _admit(self, lease: Lease, cost: int) -> Lease:
         """Let a lease take so many places; as many as room was asked for.
@@ -318,9 +322,10 @@ class Admission:
 
     def _reject(self, reason: Reason, queue_time: float) -> Rejection:
         self._rejected[reason] += 1
+        queued = len(self._line.waiting if self._is_plain else self._line)
         return Rejection(
             reason,
-            self._retry_after or retry_after(self.mean_held, self._places or 1, len(self._line)),
+            self._retry_after or retry_after(self.mean_held, self._places or 1, queued),
             queue_time,
             self.mode is _ENFORCE,
             self.name,
@@ -347,6 +352,8 @@ class Admission:
             # The way of nearly all: `_leave`, written out.
             self.in_flight -= 1
             lease._released = True
+            if not self._line.waiting:
+                return
         else:
             self._leave(lease)
         if self._line:

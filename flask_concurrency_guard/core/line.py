@@ -79,7 +79,9 @@ class Line:
         self._target = target
         self._interval = interval
         self._clock = clock
-        self._waiting: deque[Lease] = deque()
+        self.waiting: deque[Lease] = deque()
+        """Those who wait, where all of them are alike. To ask this takes a fraction of the time
+        that it takes to ask the line for its length."""
         #: When it was empty last, and when somebody had a turn.
         self._empty = self._moved = clock()
         #: When this interval ends; how many came in it, and found no room.
@@ -88,10 +90,10 @@ class Line:
         self._refused = 0
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self.waiting)
 
     def __iter__(self) -> Iterator[Lease]:
-        return iter(self._waiting)
+        return iter(self.waiting)
 
     def make_room(
         self, longest: int, limit: int, claim: Claim = PLAIN
@@ -139,7 +141,7 @@ class Line:
 
         :param taken: how many places are taken, of how many there are.
         """
-        return self._first(self._waiting) if self._waiting else None
+        return self._first(self.waiting) if self.waiting else None
 
     def pop(self, lease: Lease) -> None:
         """Take out whose turn it is."""
@@ -153,20 +155,20 @@ class Line:
 
     def clear(self) -> None:
         """Take out all."""
-        self._waiting.clear()
+        self.waiting.clear()
 
     def _put_in(self, lease: Lease) -> None:
-        self._waiting.append(lease)
+        self.waiting.append(lease)
 
     def _take_out(self, lease: Lease) -> None:
-        remove(self._waiting, lease)
+        remove(self.waiting, lease)
 
     def _first(self, waiting: deque[Lease]) -> Lease:
         return waiting[-1] if self.is_newest_first else waiting[0]
 
     def _victim(self, claim: Claim, limit: int, now: float) -> Lease | None:
         """Return who has to go for one who finds the line full, if anybody has."""
-        return self._stalest(self._waiting, limit, now)
+        return self._stalest(self.waiting, limit, now)
 
     def _stalest(self, waiting: deque[Lease], limit: int, now: float) -> Lease | None:
         """Return who has to go for one who is just as important."""

@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from werkzeug.wsgi import ClosingIterator
+
 from ..observe.current import leave
 
 if TYPE_CHECKING:
@@ -33,7 +35,8 @@ def guard_body(
         guarded = GuardedList(body)
         guarded.lease = lease
         return guarded
-    if hasattr(kind, "__len__"):
+    # To be told that a class has no such thing takes long, and this one is Flask's.
+    if kind is not ClosingIterator and hasattr(kind, "__len__"):
         return SizedGuardedBody(body, lease, token)
     return GuardedBody(body, lease, token)
 

@@ -152,9 +152,9 @@ class GuardMiddleware:
             lease = acquire_all(others, limiter, environ, verdict)
         else:
             lease = limiter.acquire(environ, verdict)
-        if isinstance(lease, Rejection):
-            return self._reject(lease, age, environ, start_response)
-        return self._serve(lease, ADMITTED, age, environ, start_response)
+        if isinstance(lease, Lease):
+            return self._serve(lease, ADMITTED, age, environ, start_response)
+        return self._reject(lease, age, environ, start_response)
 
     def add(self, limiter: Limiter) -> None:
         """Serve a limiter that `match` may return as well."""

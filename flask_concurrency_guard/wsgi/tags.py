@@ -85,7 +85,7 @@ class Tagger:
             identity = self._identify()
         if "flask_concurrency_guard.request_number" in environ:
             environ.setdefault(OUTER_TAGS_KEY, []).append(tags_in(environ))
-        environ.update(identity.environ)
+        environ |= identity.environ
         if decision is not ADMITTED:
             environ["flask_concurrency_guard.decision"] = decision
         environ["flask_concurrency_guard.in_flight"] = in_flight
