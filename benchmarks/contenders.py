@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from threading import BoundedSemaphore
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -87,9 +88,10 @@ def environ_with_connection() -> dict[str, Any]:
 
 
 def _keep_sending(client: socket.socket) -> None:
-    while True:
-        time.sleep(0.01)
-        client.sendall(b".")
+    with suppress(OSError):  # When the program ends.
+        while True:
+            time.sleep(0.01)
+            client.sendall(b".")
 
 
 _open: list[socket.socket] = []

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
+    from flask import Config
     from flask import Flask
 
     from .core.limiter import Limiter
@@ -97,7 +98,7 @@ class AppState:
             )
         get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
         limit = self.limits[named.name] = make_limit(app, self.settings, get_app, named)
-        limit.limiter.on_full = lambda: _collect_in_tests(get_app())
+        limit.limiter.on_full = _collector(app.config)
         self.statuses[named.name] = limit.settings.reject_status
         self.middleware.add(limit.limiter)
         self.middleware.reporter.bound_clients(limit.limiter, limit.settings.per_key)
@@ -166,7 +167,7 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     get_app: Callable[[], Flask] = ref(app)  # type: ignore[assignment]
     limit = make_limit(app, settings, get_app)
     limiter, store = limit.limiter, limit.store
-    limiter.on_full = lambda: _collect_in_tests(get_app())
+    limiter.on_full = _collector(app.config)
     wsgi_app: WSGIApplication = app.wsgi_app
     if isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app:
         # The method, since to call an object takes longer.
@@ -265,11 +266,17 @@ class WeakApplication:
         return self._method(app, environ, start_response)
 
 
-def _collect_in_tests(app: Flask) -> None:
-    """Free the leases of responses that a test has dropped.
+def _collector(config: Config) -> Callable[[], None]:
+    """Return what frees the leases of responses that a test has dropped.
 
     The traceback of a 404 or 500 keeps an unread response of Flask's test client alive, lease
     and all, until the garbage collector runs.
+
+    :param config: that of the app, and not the app, since each rejection asks.
     """
-    if app.config["TESTING"]:  # Sooner told than `app.testing`, and each rejection asks.
-        gc.collect()
+
+    def collect() -> None:
+        if config["TESTING"]:
+            gc.collect()
+
+    return collect
