@@ -33,6 +33,7 @@ from .contest import Contest
 from .contest import Noise
 from .room import Room
 from .trials import Trials
+from .window import Window
 
 LEAST = 20
 """How many requests must end in a window."""
@@ -49,15 +50,8 @@ LONGEST_EXTRA = 2.0
 LONGEST_SETTLING = 5.0
 """For how many seconds at most a change of the limit is given time to show."""
 
-FULL = 0.8
-"""Which part of the requests must have found all other places taken, or waited for theirs."""
-
 INSTANT = 1e-9
 """Less than that no clock tells, in seconds; and nobody has to divide by next to nothing."""
-
-WAITED = 0.02
-"""From how many seconds on it was a wait. What is shorter may be the server's own, or the clock of
-the proxy in front."""
 
 LOOKS = 8
 """How often to look at a window whether it needs to go on."""
@@ -86,32 +80,20 @@ class Guard:
     """
 
     __slots__ = (
-        "_all_rtt",
-        "_all_squares",
-        "_alone",
         "_began",
-        "_beyond",
         "_calm",
         "_calm_rtt",
         "_contest",
-        "_done",
         "_due",
-        "_failed",
-        "_full",
         "_is_full",
         "_level",
         "_measures",
-        "_most",
-        "_new",
         "_noise",
-        "_opened",
         "_room",
-        "_rtt",
         "_settling",
-        "_short",
-        "_squares",
         "_throughput",
         "_trials",
+        "_window",
         "limit",
         "max_limit",
         "min_limit",
@@ -134,13 +116,8 @@ class Guard:
         self._settling = 0.0  # How long a change of the limit takes to show, in seconds.
         self._measures = False
         self._throughput = 0.0  # When all places were taken the last time, in a second.
-        self._began = self._due = self._opened = -inf
-        self._clear()
-
-    def _clear(self) -> None:
-        self._done = self._new = self._most = 0
-        self._alone = self._full = self._beyond = self._short = self._failed = 0
-        self._rtt = self._squares = self._all_rtt = self._all_squares = 0.0
+        self._began = self._due = -inf
+        self._window = Window()
 
     def on_sample(
         self, start: float, rtt: float, in_flight: int, dropped: bool = False, waited: float = 0.0
@@ -150,29 +127,10 @@ class Guard:
             if not 0 <= rtt < inf:
                 return self.limit
             rtt = INSTANT
-        self._all_rtt += rtt
-        self._all_squares += rtt * rtt
-        if dropped:
-            self._failed += 1
-        else:
-            self._done += 1
-            self._rtt += rtt
-            self._squares += rtt * rtt
-        if start >= self._began:
-            self._new += 1
-            if in_flight * 2 <= self.limit and waited <= WAITED:
-                self._alone += 1
-            if in_flight > self._most:
-                self._most = in_flight
-            if in_flight >= self.limit:
-                self._full += 1
-                if in_flight > self.limit:
-                    self._beyond += 1
-            elif waited > WAITED:
-                self._full += 1
-                self._short += 1
-            if self._contest is None:
-                self._room.add(in_flight, rtt, dropped)
+        is_new = start >= self._began
+        self._window.add(rtt, dropped, is_new, in_flight, self.limit, waited)
+        if is_new and self._contest is None:
+            self._room.add(in_flight, rtt, dropped)
         now = start + rtt
         if now >= self._due:
             self._look(now)
@@ -189,8 +147,7 @@ class Guard:
             self._began = self._due = now + self._settling
         else:
             self._due = now + self._length() / LOOKS
-        self._opened = now
-        self._clear()
+        self._window = Window(now)
 
     def _length(self) -> float:
         return max(SHORTEST_WINDOW, 2 * self._settling)
@@ -198,60 +155,63 @@ class Guard:
     def _look(self, now: float) -> None:
         if not self._measures:
             self._measures = True
-            self._opened = now
-            self._clear()
-        seconds = now - self._opened
+            self._window = Window(now)
+        window = self._window
+        seconds = now - window.opened
         if not self._is_over(seconds):
             self._due = now + self._length() / LOOKS
             return
-        spread = 1.0
-        if self._all_rtt:
-            ended = self._done + self._failed
-            spread = self._all_squares / self._all_rtt / self._all_rtt * ended - 1
-            # Long ones are in flight for longer, so one of those in flight takes this in the mean.
-            # What fails counts as well: it has a place for as long as it takes.
-            settling = self._all_squares / self._all_rtt
-            if self._done and self._contest is None and self.limit != self._level:
-                # With the other one, nothing was served.
-                self._contest = self._trials.contest(self._level, self.limit)
-                if seconds < self._length():
-                    settling = self._squares / self._rtt  # What has failed was from before.
-            self._settling = min(settling, LONGEST_SETTLING)
+        if window.all_rtt:
+            self._settle(window, seconds)
         if seconds > 2 * (self._length() + LONGEST_EXTRA):
             self._with_room(now, seconds)  # Nobody came for a while.
-        elif self._new and self._beyond >= FULL * self._new:
-            self._follow(now, self._done / seconds)
-        elif self._new and self._full >= FULL * self._new and not self._alone:
-            if self._short * 2 > self._new and self._is_out_of_reach(now, seconds):
+        elif window.is_beyond:
+            self._follow(now, window.done / seconds)
+        elif window.is_full:
+            if window.short * 2 > window.new and self._is_out_of_reach(now, seconds):
                 return
-            if self._done:
-                self._when_full(now, self._done, seconds, spread)
+            if window.done:
+                self._when_full(now, window, seconds)
             else:
                 self._with_nothing_served(now)
         else:
             self._with_room(now, seconds)
 
+    def _settle(self, window: Window, seconds: float) -> None:
+        """Learn how long a change takes to show."""
+        # Long ones are in flight for longer, so one of those in flight takes this in the mean.
+        # What fails counts as well: it has a place for as long as it takes.
+        settling = window.all_squares / window.all_rtt
+        if window.done and self._contest is None and self.limit != self._level:
+            # With the other one, nothing was served.
+            self._contest = self._trials.contest(self._level, self.limit)
+            if seconds < self._length():
+                settling = window.squares / window.rtt  # What has failed was from before.
+        self._settling = min(settling, LONGEST_SETTLING)
+
     def _is_over(self, seconds: float) -> bool:
         """Return whether a window has told enough, or won't any more."""
+        window = self._window
         left = self._length() - seconds
-        enough = self._done >= LEAST and self._new >= LEAST_NEW
+        enough = window.done >= LEAST and window.new >= LEAST_NEW
         if self._contest is None and self.limit != self._level and enough:
             return True  # With the other one, nothing was served for as long.
         if left <= 0:
             return left <= -LONGEST_EXTRA or enough
-        if self._contest is None or self.limit == self._level or self._new < LEAST_NEW:
+        if self._contest is None or self.limit == self._level or window.new < LEAST_NEW:
             return False
-        return self._contest.is_lost(self.limit, self._done, seconds)
+        return self._contest.is_lost(self.limit, window.done, seconds)
 
     def _is_out_of_reach(self, now: float, seconds: float) -> bool:
         """Come down to how many there are at most, where requests wait before they come here.
 
         Something else bounds them then, and a limit that isn't reached can't be tried.
         """
-        level = self._trials.bounded(self._most)
+        window = self._window
+        level = self._trials.bounded(window.most)
         if level >= self._level:
             return False
-        if self._done < STARVED * self._throughput * seconds:
+        if window.done < STARVED * self._throughput * seconds:
             # They are shed by age, and so many that hardly anybody is left: it is not the server's
             # threads that keep them from coming here.
             self._throughput *= FADING
@@ -268,16 +228,17 @@ class Guard:
 
     # Where all places are taken: trials.
 
-    def _when_full(self, now: float, served: int, seconds: float, spread: float) -> None:
+    def _when_full(self, now: float, window: Window, seconds: float) -> None:
         begins = not self._is_full
+        served = window.done
         self._throughput = served / seconds
         self._calm = 0.0
         if begins:
             self._is_full = True
             self._room = Room(self._level)
-            self._noise.begin(spread)
+            self._noise.begin(window.spread)
             self._trials.forget()
-            if self._failed and self._contest is None:
+            if window.failed and self._contest is None:
                 self._measure(self._level, now)  # Some of this window was another time.
                 return
         if self.limit == self._level and self._noise.is_change(served, seconds):
@@ -349,9 +310,10 @@ class Guard:
     # Where there is room: comparisons.
 
     def _with_room(self, now: float, seconds: float) -> None:
-        if self._new and self._full * 2 < self._new and self._done:
-            mean = self._rtt / self._done
-            self._calm_rtt += (mean - self._calm_rtt) * (0.1 if self._calm_rtt else 1.0)
+        window = self._window
+        if window.has_room and window.done:
+            weight = 0.1 if self._calm_rtt else 1.0
+            self._calm_rtt += (window.mean_rtt - self._calm_rtt) * weight
         self._calm += seconds
         if self._calm > CALM:
             self._is_full = False
