@@ -86,9 +86,10 @@ class CoDel:
                 if self._least is not None:
                     self._begin_interval(self._least)
                     self._end = now + self.interval
+                passes = self._lets_pass_first(delay, patience)
                 self._least = delay
-                self._served, self._overdue = 1, 0
-                return False
+                self._served, self._overdue = int(passes), int(not passes)
+                return not passes
             if delay < self._least:
                 self._least = delay
             if self.is_standing and delay > self.bound * patience:
@@ -96,6 +97,10 @@ class CoDel:
                 return True
             self._served += 1
             return False
+
+    def _lets_pass_first(self, delay: float, patience: float) -> bool:
+        """Return whether the first of an interval is served, however long it has waited."""
+        return True
 
     def _begin_interval(self, least: float) -> None:
         """Draw the conclusions.

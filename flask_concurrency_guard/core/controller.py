@@ -34,6 +34,10 @@ more each time from then on."""
 SHORTER = 0.9
 """What a queue is of what it was an interval ago, at most, if it gets shorter."""
 
+PLENTY = 10
+"""From how many served in an interval on one of them doesn't matter: the first of the next one
+passes then, however long it has waited. It does as well where nobody was served."""
+
 FEW = 3
 MANY = 10
 """How many requests are served in the mean within the shortest bound there is, and the longest.
@@ -114,7 +118,7 @@ class Controller(CoDel):
         excess = self._overdue / came
         of_the_last_step = self._served * self._lowered / interval / came
         # In a queue that stands, it is the capacity that was served. There is at least one thread.
-        each = min(interval / self._served, service_time)
+        each = min(interval / max(self._served, 1), service_time)
         if not self.is_standing or abs(least - self._length) > SAME * self._length:
             self._length, self._kept = least, 0
         self._kept += 1
@@ -140,10 +144,15 @@ class Controller(CoDel):
         self._lowered = max(self.bound - bound, 0.0)
         self.bound = bound
 
+    def _lets_pass_first(self, delay: float, patience: float) -> bool:
+        # With one thread, and requests that take as long as an interval, it would serve no others.
+        is_dear = 0 < self._served < PLENTY
+        return not (self.is_standing and is_dear and delay > self.bound * patience)
+
     def _is_in_vain(self, least: float) -> bool:
         """Return whether all were rejected, and the queue has got no shorter by it."""
         return (
             self.is_standing
-            and self._overdue > self._served == 1  # The first of an interval is never overdue.
+            and self._overdue > self._served <= 1  # The first of an interval may have passed.
             and least > max(self.bound, SHORTER * self._before)
         )

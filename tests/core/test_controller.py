@@ -88,8 +88,13 @@ SHAPES = [
     pytest.param({"threads": 8, "service": 1.0, "seconds": 600.0}, id="8 threads, 1 s"),
 ]
 
+SLOW_SHAPES = [
+    pytest.param({"threads": 1, "service": 0.1}, id="1 thread, 100 ms"),
+    pytest.param({"threads": 1, "service": 0.5, "seconds": 600.0}, id="1 thread, 500 ms"),
+]
 
-@pytest.mark.parametrize("shape", SHAPES)
+
+@pytest.mark.parametrize("shape", SHAPES + SLOW_SHAPES)
 def test_nobody_is_shed_at_half_the_capacity(shape: dict[str, float]) -> None:
     assert serve(0.5, **shape).shed == 0  # type: ignore[arg-type]
 
@@ -120,7 +125,7 @@ def test_a_queue_that_was_too_long_once_is_not_sent_away_as_a_whole() -> None:
     assert delay > 0.25
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES + SLOW_SHAPES)
 @pytest.mark.parametrize("load", [1.2, 2.0, 5.0, 20.0])
 def test_all_threads_are_kept_busy_in_overload(shape: dict[str, float], load: float) -> None:
     outcome = serve(load, **shape)  # type: ignore[arg-type]
@@ -132,6 +137,13 @@ def test_who_is_served_in_overload_is_served_soon(load: float) -> None:
     outcome = serve(load)
     assert outcome.delays[len(outcome.delays) // 2] < 0.05
     assert outcome.delays[len(outcome.delays) * 99 // 100] < 0.2
+
+
+@pytest.mark.parametrize("load", [2.0, 5.0, 20.0])
+@pytest.mark.parametrize("service", [0.1, 0.3, 1.0])
+def test_one_thread_with_slow_views_serves_soon_as_well(service: float, load: float) -> None:
+    outcome = serve(load, threads=1, service=service, seconds=400 * service, rejection=0.0005)
+    assert outcome.delays[len(outcome.delays) * 99 // 100] < 6 * service
 
 
 def test_a_queue_that_stands_for_long_is_shed_however_short() -> None:
