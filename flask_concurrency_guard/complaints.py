@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import sys
 import time
 from collections import deque
 from contextlib import suppress
 from typing import NamedTuple
+
+from .exits import at_exit
 
 LONGEST_TEXT = 200
 """How much of an error's text is told."""
@@ -68,7 +69,6 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())[:LONGEST_TEXT].rstrip(".") or type(error).__name__
 
 
-@atexit.register
 def write_notes() -> None:
     """Log what was noted. To be called with no lock held."""
     while notes:
@@ -77,3 +77,6 @@ def write_notes() -> None:
         except IndexError:
             return  # Another thread was faster.
         waiting.write()
+
+
+at_exit(write_notes)

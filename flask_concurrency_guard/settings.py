@@ -514,7 +514,7 @@ SETTINGS = (
         values.partitions,
         "a dictionary of shares of at most 1 together, such as {'live': 0.7, 'batch': 0.3}",
         "What part of the limit is guaranteed to whom, and lent while they don't need it: "
-        '`{"live": 0.7, "batch": {"share": 0.3, "match": "/batch/*"}}`.',
+        '`{"batch": {"share": 0.3, "match": "/batch/*"}, "live": {"share": 0.7, "match": "/*"}}`.',
         per_limit=True,
     ),
     Setting(
@@ -569,7 +569,7 @@ SETTINGS = (
         None,
         values.optional(values.token),
         "a text of at least 16 characters, or None",
-        "The password with which one may see the status page.",
+        "The password with which one may see the status page, of 16 characters at least.",
         secret=True,
         is_text=True,
     ),

@@ -38,9 +38,10 @@ def make_store(
     if settings.scope == "process":
         return None
     if settings.scope == "cluster" and settings.limit == ADAPTIVE:
+        name = "'CONCURRENCY_GUARD_LIMIT'" if limit == DEFAULT else f"The limit '{limit}'"
         raise SetupError(
-            "'CONCURRENCY_GUARD_LIMIT' must be a number where 'CONCURRENCY_GUARD_SCOPE' is"
-            " 'cluster'. 'adaptive' works for a process or a host."
+            f"{name} must be a number where its scope is 'cluster'. 'adaptive' works for a process"
+            " or a host."
         )
     try:
         if settings.scope == "host":

@@ -203,6 +203,9 @@ def test_wrong_options_are_told_on_a_host_as_well(on_host: dict[str, Any]) -> No
 def test_a_cluster_does_not_learn() -> None:
     with pytest.raises(SetupError, match="'CONCURRENCY_GUARD_LIMIT' must be a number where"):
         make_app(scope="cluster")
+    reports = {"limit": "adaptive", "scope": "cluster", "match": "/reports"}
+    with pytest.raises(SetupError, match="The limit 'reports' must be a number where its scope"):
+        make_app(limits={"reports": reports})
 
 
 @pytest.mark.parametrize(

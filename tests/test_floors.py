@@ -55,7 +55,7 @@ FLOORS = (
     floor("observe", forbidden="flask"),
     floor("errors", forbidden="flask"),
     floor("core", forbidden="flask werkzeug blinker"),
-    floor("complaints", "signals", "standard_json", "tags", forbidden="flask"),
+    floor("complaints", "exits", "signals", "standard_json", "tags", forbidden="flask"),
 )
 DEPTHS = {module: depth for depth, floor in enumerate(FLOORS) for module in floor.modules}
 

@@ -72,7 +72,7 @@ class AccessLog:
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Note what the request was when it came. What is inside the guard may rewrite it."""
         came = time.time() - environ[_QUEUE_TIME]
-        environ[self._came] = came, environ["REQUEST_METHOD"], path_of(environ)
+        environ[self._came] = came, _method_of(environ), path_of(environ)
 
     def end(self, environ: WSGIEnvironment, lease: Lease) -> None:
         """Log a request that was admitted, or exempt."""
@@ -84,7 +84,7 @@ class AccessLog:
         if not rejection.enforced:
             return
         duration = rejection.queue_time + time.monotonic() - environ[DECIDED_AT_KEY]
-        environ[self._came] = time.time() - duration, environ["REQUEST_METHOD"], path_of(environ)
+        environ[self._came] = time.time() - duration, _method_of(environ), path_of(environ)
         self._log(environ, REJECTED, rejection, duration)
 
     def _log(
@@ -213,3 +213,8 @@ FORMS: dict[str, Callable[[Fields], str]] = {
     "json": standard_json.Encoder(separators=(",", ":")).encode,
 }
 """How the fields become a line, by its name in the setting."""
+
+
+def _method_of(environ: WSGIEnvironment) -> str:
+    method: str = environ.get("REQUEST_METHOD", "")  # uWSGI passes on what is no HTTP, without one.
+    return method

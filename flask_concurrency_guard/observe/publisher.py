@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import math
 import os
@@ -22,6 +21,7 @@ from ..complaints import write_notes
 from ..core.fork import reset_after_fork
 from ..core.fork import threads_stand_still
 from ..core.store import StoreError
+from ..exits import at_exit
 from ..tags import STATUS_KEY
 from ..tags import tag_key
 from .history import History
@@ -250,7 +250,7 @@ def _run(get_publisher: Callable[[], Publisher | None]) -> None:
         if publisher is not None:
             publisher.say_goodbye()
 
-    atexit.register(say_goodbye)
+    forget_goodbye = at_exit(say_goodbye)
     try:
         while True:
             publisher = get_publisher()
@@ -260,4 +260,4 @@ def _run(get_publisher: Callable[[], Publisher | None]) -> None:
             # A little later than that moment of the clock, never a little earlier.
             time.sleep(EVERY - time.time() % EVERY + 0.001)
     finally:
-        atexit.unregister(say_goodbye)
+        forget_goodbye()

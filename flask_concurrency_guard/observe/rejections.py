@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
@@ -13,6 +12,7 @@ from weakref import WeakSet
 from ..core.decisions import DEFAULT
 from ..core.decisions import Reason
 from ..core.fork import reset_after_fork
+from ..exits import at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,6 +38,8 @@ class RejectionLog:
 
     def __init__(self, limiter: Limiter, clock: Callable[[], float] = time.monotonic) -> None:
         self.limiter = limiter
+        self.enforced = True
+        """Whether those that no line tells yet were really rejected."""
         self.client_share: int | None = None
         """How many requests one client may have, if that is bounded. The limiter counts who is
         rejected for it, and doesn't know it."""
@@ -94,7 +96,7 @@ class RejectionLog:
     def _log(self, new: Mapping[str, int], snapshot: Snapshot) -> None:
         logger.warning(
             "%s %s (%s); %s.",
-            "Rejected" if snapshot.mode == "enforce" else "Would have rejected",
+            "Rejected" if self.enforced else "Would have rejected",
             _requests(sum(new.values())),
             ", ".join(f"{reason} {count}" for reason, count in new.items()),
             _reached(new, snapshot, self.client_share),
@@ -115,13 +117,15 @@ class RejectionLog:
 _logs: WeakSet[RejectionLog] = WeakSet()
 
 
-@atexit.register
 def _write_pending() -> None:
     """Write what is pending when the process ends: nobody else will."""
     for log in list(_logs):
         if log.pending:
             with suppress(Exception):
                 log.write()
+
+
+at_exit(_write_pending)
 
 
 def _reached(new: Mapping[str, int], snapshot: Snapshot, share: int | None) -> str:

@@ -36,7 +36,8 @@ class Display:
         scoreboard = self._store.scoreboard
         if scoreboard is None:
             return
-        what = f"{environ['REQUEST_METHOD']} {path_of(environ, show_query=self._show_query)}"
+        method = environ.get("REQUEST_METHOD", "")  # uWSGI passes on what is no HTTP, without one.
+        what = f"{method} {path_of(environ, show_query=self._show_query)}"
         row = scoreboard.begin(
             what.encode("latin-1", "replace"), lease.started, threading.get_native_id()
         )

@@ -89,7 +89,7 @@ class ProblemAnswer:
         tags: list[tuple[str, str]],
     ) -> Iterable[bytes]:
         status, headers, body = self._choose(rejection, environ)
-        if environ["REQUEST_METHOD"].upper() == "HEAD":
+        if environ.get("REQUEST_METHOD", "").upper() == "HEAD":
             # Without its length, which Werkzeug's linter would hold against the empty body.
             headers = [header for header in headers if header[0] != "Content-Length"]
             body = b""

@@ -148,6 +148,10 @@ class Reporter:
             self.answered(environ, rejection)
         elif self.observers:
             environ[DECIDED_AT_KEY] = time.monotonic()
+        if log.enforced is not rejection.enforced:
+            if log.pending:
+                self._write(log)
+            log.enforced = rejection.enforced
         if not log.due() and not request_rejected.receivers:
             return
         token = current_environ.set(environ)

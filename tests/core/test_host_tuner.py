@@ -185,6 +185,18 @@ def test_all_tell_the_changes(two: tuple[Process, Process]) -> None:
     assert changes[-1].time <= one.host.clock()
 
 
+def test_the_changes_of_those_before_are_none_of_those_after(host: Host) -> None:
+    before = host.add()
+    before.serve()
+    before.algorithm.raises = 2
+    learn(before)
+    assert before.limiter.snapshot().changes
+    before.die()
+    after = host.add()
+    after.serve()
+    assert after.limiter.snapshot().changes == ()
+
+
 def test_a_long_reason_is_cut(two: tuple[Process, Process]) -> None:
     one, _ = two
     one.serve()

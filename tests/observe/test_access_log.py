@@ -467,3 +467,13 @@ def test_nothing_is_logged_without_the_setting(lines: Lines) -> None:
     app: Flask = make_app()[0]
     app.test_client().get("/x", buffered=True)
     assert lines.lines == []
+
+
+def test_what_is_no_http_is_rejected_like_all_else(caplog: pytest.LogCaptureFixture) -> None:
+    """uWSGI passes it on without a method."""
+    app = make_app(limit=1, max_queue=0, access_log="logfmt")[0]
+    environ = create_environ("/x")
+    del environ["REQUEST_METHOD"]
+    with hold(app):
+        assert Called(app.wsgi_app, environ).status.startswith("503")
+    assert not [record for record in caplog.records if record.exc_info]

@@ -6,6 +6,8 @@ import threading
 
 import pytest
 from core_support import Clock
+from support import hold
+from support import make_app
 
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.limiter import Limiter
@@ -106,6 +108,7 @@ with limiter.acquire():
 
 def test_shadow_mode_says_so(caplog: pytest.LogCaptureFixture) -> None:
     logged = Logged(mode="shadow")
+    logged.log.enforced = False
     logged.reject()
     assert caplog.messages == ["Would have rejected 1 request (limit 1); the limit is 1 in flight."]
     for lease in logged.kept:
@@ -160,3 +163,26 @@ def test_where_no_client_was_rejected_nothing_is_said_of_them(
     logged.log.client_share = 2
     logged.reject()
     assert caplog.messages == ["Rejected 1 request (limit 1); the limit is 1 in flight."]
+
+
+def test_what_was_done_counts_and_not_the_mode_by_now(caplog: pytest.LogCaptureFixture) -> None:
+    app, guard = make_app(limit=1, max_queue=0)
+    client = app.test_client()
+    with hold(app):
+        for _ in range(3):
+            client.get("/x")
+        guard.set_mode("shadow")
+        client.get("/x").close()
+    assert [message.partition(";")[0] for message in caplog.messages] == [
+        "Rejected 1 request (limit 1)",
+        "Rejected 3 requests (limit 3)",
+    ]
+
+
+def test_a_process_that_drains_rejects_in_shadow_mode_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app, guard = make_app(mode="shadow")
+    guard.drain(timeout=0)
+    assert app.test_client().get("/x").status_code == 503
+    assert caplog.messages[-1].startswith("Rejected 1 request (draining 1)")

@@ -13,7 +13,6 @@ for more than that: with no keeper, leases are renewed by the requests that find
 
 from __future__ import annotations
 
-import atexit
 import math
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING
 from typing import Any
 from weakref import WeakSet
 
+from ...exits import at_exit
 from ..decisions import Mode
 from ..fork import reset_after_fork
 from ..store import UNBOUNDED
@@ -84,10 +84,12 @@ def pace(seconds: float, members: int, limit: int) -> float:
 _stores: WeakSet[ClusterStore] = WeakSet()
 
 
-@atexit.register
 def _close_all() -> None:
     for store in tuple(_stores):
         store.close()
+
+
+at_exit(_close_all)
 
 
 class ClusterStore:

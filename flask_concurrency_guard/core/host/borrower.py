@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from ..decisions import Mode
 from ..store import StoreError
+from .board import CHANGED
 from .board import CONFIGURED
 from .board import CONFIGURED_MODE
 from .board import LEARNED
@@ -110,6 +111,7 @@ class Borrower:
             header[CONFIGURED] = agreed
             header[LEARNED] = learned
             header[LEARNER] = 0
+            header[CHANGED] = 0
             self.set_limit(configured)
         number = MODES.index(mode) + 1
         if is_first or header[CONFIGURED_MODE] != number:
