@@ -282,13 +282,13 @@ def test_without_a_store_the_policy_says_what_to_do(
     words: str,
 ) -> None:
     url = "redis://me:secret@127.0.0.1:1/?client_name=secret"
-    app, _ = make_app(limit=1, store_url=url, on_store_error=policy)
+    app, _ = make_app(limit=1, name="mine", store_url=url, on_store_error=policy)
     held = [hold(app, "/x?secret=1") for _ in range(2)]
     assert [response.status_code for response in held] == statuses
     assert status(app, "/exempt/x") == 200
     for response in held:
         response.close()
-    start = "redis://127.0.0.1:1/ can't be used: Error 111 "
+    start = "redis://127.0.0.1:1/ can't be used for the limit 'mine': Error 111 "
 
     def told() -> list[str]:
         lines = [record.getMessage() for record in caplog.records]

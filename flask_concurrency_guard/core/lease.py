@@ -148,8 +148,10 @@ class Lease:
             note(
                 logger,
                 logging.WARNING,
-                "A lease was dropped without being released, and held until it was collected."
-                " Iterate over each response to its end, or close it.",
+                "A lease was dropped without being released, and held until it was collected. %s",
+                "Use it by 'with', or release it."
+                if self.holder is None
+                else "Iterate over each response to its end, or close it.",
             )
         self._limiter.reclaim(self)
 

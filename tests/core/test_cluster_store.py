@@ -857,8 +857,8 @@ def test_what_is_done_while_the_server_is_dead(
     assert told(caplog) == [
         (
             logging.ERROR,
-            f"redis://127.0.0.1:{own.port} can't be used: {why} Until it can be, this process"
-            f" admits {said}.",
+            f"redis://127.0.0.1:{own.port} can't be used for the limit '{own_limit.name}': {why}"
+            f" Until it can be, this process admits {said}.",
         )
     ]
     (change,) = changes
@@ -916,7 +916,8 @@ def test_what_is_in_flight_is_claimed_when_the_server_is_back_with_nothing(
     assert isinstance(changes[0], redis.ConnectionError)
     assert changes[1] is None
     assert processes[0].store.snapshot("default").error is None
-    assert (logging.WARNING, f"{own.url} can be used again.") in told(caplog)
+    again = f"{own.url} can be used again for the limit '{own_limit.name}'."
+    assert (logging.WARNING, again) in told(caplog)
     wait_until(lambda: sum(process.acquire_all() for process in processes) == 4)
     newcomer = own_limit.process(4)
     assert not newcomer.acquire()

@@ -362,7 +362,7 @@ def test_a_dropped_lease_comes_back_with_a_warning(caplog: pytest.LogCaptureFixt
     assert len(released) == 2
     assert caplog.messages == [
         "A lease was dropped without being released, and held until it was collected."
-        " Iterate over each response to its end, or close it."
+        " Use it by 'with', or release it."
     ]
 
 

@@ -295,7 +295,13 @@ class Borrower:
         if was_failed:
             self.ledger.recoveries += 1
             self.news.append(None)
-            note(logger, logging.WARNING, "%s can be used again.", self.address)
+            note(
+                logger,
+                logging.WARNING,
+                "%s can be used again for the limit '%s'.",
+                self.address,
+                self._name,
+            )
 
     def _fail(self, error: Exception) -> None:
         # One that answers with an error may be the primary no more, behind an address that leads
@@ -316,8 +322,9 @@ class Borrower:
             note(
                 logger,
                 logging.ERROR,
-                "%s can't be used: %s. Until it can be, this process admits %s.",
+                "%s can't be used for the limit '%s': %s. Until it can be, this process admits %s.",
                 self.address,
+                self._name,
                 one_line(error),
                 self._admitted(now),
             )
