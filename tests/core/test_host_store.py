@@ -163,6 +163,17 @@ def test_a_dead_process_leaves_nothing_behind(path: Path, caplog: pytest.LogCapt
     ]
 
 
+def test_one_limit_of_several_is_named(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = path.with_name("shop:reports.host")
+    dead, other = Process(path, 2), Process(path, 2)
+    assert dead.acquire()
+    dead.die()
+    assert other.acquire_all() == 2
+    assert [record.getMessage() for record in records_of(caplog)] == [
+        f"Worker {os.getpid()} died with 1 request in flight under the limit 'reports'."
+    ]
+
+
 def test_a_process_that_ends_idle_is_not_told_of(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

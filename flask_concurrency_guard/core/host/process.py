@@ -27,14 +27,19 @@ class Process:
     serving: tuple[Served, ...]
     """Those requests, the longest in flight first; 32 at most."""
 
-    def obituary(self) -> str:
-        """Return what to say of it when it has died."""
+    def obituary(self, limit: str = "") -> str:
+        """Return what to say of it when it has died.
+
+        :param limit: the name of the limit, if it is one of several.
+        """
         told = [
             f"{served.what} begun {duration(served.seconds)} ago" for served in self.serving[:TOLD]
         ]
         if told and self.in_flight > len(told):
             told.append("and more")
-        what = f": {', '.join(told)}" if told else ""
+        what = f" under the limit '{limit}'" if limit else ""
+        if told:
+            what += f": {', '.join(told)}"
         requests = "request" if self.in_flight == 1 else "requests"
         return f"Worker {self.pid} died with {self.in_flight} {requests} in flight{what}."
 

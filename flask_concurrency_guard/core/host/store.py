@@ -77,6 +77,8 @@ class HostStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.path = path
+        #: Where an app has several, each has a name behind the app's.
+        self._limit_name = path.stem.partition(":")[2]
         self.limit = limit
         self._sound_limit = limit  # As it was when the file was looked at last.
         self._configured = limit
@@ -218,7 +220,7 @@ class HostStore:
             return None
         finally:
             if borrower is not None:
-                _tell_of(borrower.died)
+                _tell_of(borrower.died, self._limit_name)
 
     def _catch_up(self, borrower: Borrower) -> None:
         self.places, self.limit = borrower.places, borrower.limit
@@ -297,9 +299,9 @@ class HostStore:
             )
 
 
-def _tell_of(died: list[Process]) -> None:
+def _tell_of(died: list[Process], limit: str) -> None:
     for process in died[:MOST_TOLD]:
-        note(logger, logging.WARNING, "%s", process.obituary())
+        note(logger, logging.WARNING, "%s", process.obituary(limit))
     if len(died) > MOST_TOLD:
         more = len(died) - MOST_TOLD
         note(logger, logging.WARNING, "And %d more died with requests in flight.", more)
