@@ -422,5 +422,5 @@ def test_a_wrong_password_is_told_and_not_shown(
         lease_of(one).release()
         assert "invalid username-password pair" in str(seen(one).error)
         # Another thread logs it, and a moment later.
-        wait_until(lambda: "can't be used: invalid username-password pair" in caplog.text)
+        wait_until(lambda: "': invalid username-password pair" in caplog.text)
     assert "wrong" not in caplog.text.replace("WRONGPASS", "")

@@ -1034,7 +1034,7 @@ def test_a_server_that_refuses_is_as_good_as_none(
         process = own_limit.process(8, on_error="open", kind=Alone)
         assert process.acquire_all(100) == 100
         (_, said) = told(caplog)[0]
-        assert said.startswith(f"{own.url} can't be used: ")
+        assert said.startswith(f"{own.url} can't be used for the limit '{own_limit.name}': ")
         assert text in said
         assert text in str(process.store.snapshot("default").error)
 
@@ -1054,7 +1054,8 @@ def test_a_login_is_not_logged(
     process = own_limit.process(8, login=CUT, kind=Alone)
     assert process.acquire()
     ((_, said),) = told(caplog)
-    assert said.startswith(f"{own.url} can't be used: invalid username-password pair")
+    start = f"{own.url} can't be used for the limit '{own_limit.name}': "
+    assert said.startswith(f"{start}invalid username-password pair")
     assert "secret" not in caplog.text
 
 

@@ -153,6 +153,12 @@ def test_one_process_needs_nothing_more(gate: Gate) -> None:
     kind, app = KINDS["gunicorn-gthread"], "servers.metered:load()"
     with start(kind, app=app, metrics="prometheus", limit=5) as server:
         assert server.ask("/ping").status == 200
+        # Its client has its answer a moment before its place comes back.
+        wait_for(
+            server,
+            lambda scrape: scrape("active_requests", limiter="default") == 0,
+            "the ping is over",
+        )
         with server.asking(f"/hold?gate={gate.address}", 1):
             gate.wait_for(1)
             scrape = Scrape(server)
