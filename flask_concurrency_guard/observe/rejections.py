@@ -70,8 +70,11 @@ class RejectionLog:
         is_over = now - self._saturated_until > 2 * self.interval
         return 0.0 if is_over else now - self._saturated_since
 
-    def write(self) -> None:
-        """Write a line on what was rejected since the last one."""
+    def write(self, *, but: Reason | None = None) -> None:
+        """Write a line on what was rejected since the last one.
+
+        :param but: the reason of one that is left for the next line.
+        """
         if not self._writing.acquire(blocking=False):
             return  # Another thread is at it.
         try:
@@ -79,12 +82,15 @@ class RejectionLog:
             self._next = now + self.interval
             self.pending = False
             snapshot = self.limiter.snapshot()
+            rejected = dict(snapshot.rejected)
+            if but is not None:
+                rejected[but] -= 1
             new = {
                 reason: count - self._logged.get(reason, 0)
-                for reason, count in snapshot.rejected.items()
+                for reason, count in rejected.items()
                 if count > self._logged.get(reason, 0)
             }
-            self._logged = snapshot.rejected
+            self._logged = rejected
             self._look_back(now, sum(new.values()), snapshot.admitted)
             if new:
                 # Where nobody reads the log it is one thread that stands still, and not one more

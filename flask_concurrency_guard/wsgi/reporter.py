@@ -150,7 +150,7 @@ class Reporter:
             environ[DECIDED_AT_KEY] = time.monotonic()
         if log.enforced is not rejection.enforced:
             if log.pending:
-                self._write(log)
+                self._write(log, but=rejection.reason)  # Which is counted already.
             log.enforced = rejection.enforced
         if not log.due() and not request_rejected.receivers:
             return
@@ -191,9 +191,9 @@ class Reporter:
             if log.pending and log.due():
                 self._write(log)
 
-    def _write(self, log: RejectionLog) -> None:
+    def _write(self, log: RejectionLog, but: Reason | None = None) -> None:
         try:
-            log.write()
+            log.write(but=but)
         except Exception:  # Of a filter that wants a request of Flask's, say.
             complain(logger, "The rejections could not be logged; going on.")
 

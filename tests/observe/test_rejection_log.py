@@ -173,9 +173,11 @@ def test_what_was_done_counts_and_not_the_mode_by_now(caplog: pytest.LogCaptureF
             client.get("/x")
         guard.set_mode("shadow")
         client.get("/x").close()
+    app.extensions["concurrency_guard"].middleware.reporter._logs["default"].write()
     assert [message.partition(";")[0] for message in caplog.messages] == [
         "Rejected 1 request (limit 1)",
-        "Rejected 3 requests (limit 3)",
+        "Rejected 2 requests (limit 2)",
+        "Would have rejected 1 request (limit 1)",
     ]
 
 
