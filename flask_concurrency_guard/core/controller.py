@@ -35,8 +35,9 @@ SHORTER = 0.9
 """What a queue is of what it was an interval ago, at most, if it gets shorter."""
 
 PLENTY = 10
-"""From how many served in an interval on one of them doesn't matter: the first of the next one
-passes then, however long it has waited. It does as well where nobody was served."""
+"""How many are many in an interval. Where so many are served, one of them doesn't matter: the first
+of the next one passes, however long it has waited; and where nobody was served. Where so many are
+rejected, it is that which takes the time."""
 
 FEW = 3
 MANY = 10
@@ -153,6 +154,7 @@ class Controller(CoDel):
         """Return whether all were rejected, and the queue has got no shorter by it."""
         return (
             self.is_standing
-            and self._overdue > self._served <= 1  # The first of an interval may have passed.
+            and self._served <= 1  # The first of an interval may have passed.
+            and self._overdue >= PLENTY
             and least > max(self.bound, SHORTER * self._before)
         )

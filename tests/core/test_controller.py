@@ -125,11 +125,20 @@ def test_a_queue_that_was_too_long_once_is_not_sent_away_as_a_whole() -> None:
     assert delay > 0.25
 
 
-@pytest.mark.parametrize("shape", SHAPES + SLOW_SHAPES)
 @pytest.mark.parametrize("load", [1.2, 2.0, 5.0, 20.0])
-def test_all_threads_are_kept_busy_in_overload(shape: dict[str, float], load: float) -> None:
+@pytest.mark.parametrize(
+    ("shape", "least"),
+    [
+        *(pytest.param(*shape.values, 0.95, id=shape.id) for shape in SHAPES),
+        # By chance, the queue of one is empty more often.
+        *(pytest.param(*shape.values, 0.93, id=shape.id) for shape in SLOW_SHAPES),
+    ],
+)
+def test_all_threads_are_kept_busy_in_overload(
+    shape: dict[str, float], least: float, load: float
+) -> None:
     outcome = serve(load, **shape)  # type: ignore[arg-type]
-    assert outcome.busy > 0.95
+    assert outcome.busy > least
 
 
 @pytest.mark.parametrize("load", [2.0, 5.0, 20.0])
@@ -169,6 +178,19 @@ def test_some_are_served_though_rejecting_all_would_take_all_the_time(
     """From 10 times as much on, 8 threads can't even turn away all that comes."""
     outcome = serve(load, rejection=0.002, backlog=2000, seconds=20, seed=seed)
     assert outcome.busy > least
+
+
+def test_a_few_that_are_rejected_are_not_in_vain() -> None:
+    """One thread with views of 0.3 s: to reject takes no time, though few are in an interval."""
+    clock = Clock(1000.0)
+    controller = Controller(clock=clock, service_time=lambda: 0.3)
+    bounds = [controller.bound]
+    for _ in range(60):
+        clock.now += 0.31
+        for _ in range(3):
+            controller.is_overdue(5.0)
+        bounds.append(controller.bound)
+    assert max(bounds) < 5.0
 
 
 def test_the_bound_stays_as_it_is_while_the_limit_turns_many_away() -> None:
@@ -293,11 +315,11 @@ def test_bound_and_interval_keep_within_their_bounds(
     controller = Controller(
         target=target, interval=interval, clock=clock, service_time=lambda: service
     )
-    longest = 0.0
+    longest = oldest = 0.0
     for passed, delay, service in moments:
-        longest = max(longest, service)
+        longest, oldest = max(longest, service), max(oldest, delay)
         clock.now += passed
         overdue = controller.is_overdue(delay)
         assert interval <= controller.interval <= 10 * interval
-        assert 0 < controller.bound <= max(40 * interval, 10 * longest)
+        assert 0 < controller.bound <= max(40 * interval, 10 * longest, oldest)
         assert overdue <= (controller.is_standing and delay > controller.bound)
