@@ -39,12 +39,17 @@ notes: deque[Note] = deque()
 and so would wait for ever."""
 
 
-def note(logger: logging.Logger, level: int, text: str, *values: object) -> None:
+def note(
+    logger: logging.Logger, level: int, text: str, *values: object, seldom: bool = False
+) -> None:
     """Log this later, since a lock may be held.
 
     :param text: with places for the `values`.
+    :param seldom: once in a while, if each request brings it.
     """
-    notes.append(Note(logger, level, text % values))
+    what = text % values
+    if not seldom or _is_due(what):
+        notes.append(Note(logger, level, what))
 
 
 def complain(logger: logging.Logger, text: str, *values: object, later: bool = False) -> None:
@@ -53,15 +58,23 @@ def complain(logger: logging.Logger, text: str, *values: object, later: bool = F
     :param text: what follows from it, with places for the `values`.
     :param later: see `note`.
     """
-    what, now = text % values, time.monotonic()
-    if now < _next.get(what, now):
-        return  # With each request, it would be the log that takes the app down.
-    _next[what] = now + INTERVAL
+    what = text % values
+    if not _is_due(what):
+        return
     complaint = Note(logger, logging.ERROR, what, sys.exception())
     if later:
         notes.append(complaint)
     else:
         complaint.write()
+
+
+def _is_due(what: str) -> bool:
+    # With each request, it would be the log that takes the app down.
+    now = time.monotonic()
+    if now < _next.get(what, now):
+        return False
+    _next[what] = now + INTERVAL
+    return True
 
 
 def one_line(error: BaseException) -> str:

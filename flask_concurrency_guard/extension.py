@@ -275,16 +275,20 @@ class ConcurrencyGuard:
         :param app: as for `snapshot`.
         :param name: the name of one limit; all limits of the app, where not given.
         :raises ValueError: it is no mode.
-        :raises StoreUnavailable: the limit is shared, and its mode can't be changed now.
+        :raises StoreUnavailable: a limit is shared, and its mode can't be changed now; that of the
+            others is.
         :raises SetupError: there is no such limit.
         """
         state = self._apps.state(app)
         names = state.limits if name is None else [name]
+        failed: StoreError | None = None
         for limit in [self._apps.limit(app, name) for name in names]:
             try:
                 limit.limiter.set_mode(mode)
             except StoreError as error:
-                raise StoreUnavailable(str(error)) from error
+                failed = failed or error
+        if failed is not None:
+            raise StoreUnavailable(str(failed)) from failed
 
     def drain(self, timeout: float = 30.0, *, app: Flask | None = None) -> int:
         """Admit nobody any more, and wait until what is in flight in this process has ended.

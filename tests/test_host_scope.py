@@ -130,6 +130,18 @@ def test_a_limit_that_cannot_be_changed_stays_what_it_was(memory: Path) -> None:
     assert guard.snapshot().limit == 2
 
 
+def test_where_one_mode_cannot_be_changed_those_of_the_others_are(memory: Path) -> None:
+    _, guard = make_app(
+        limit=2, name="x", limits={"a": {"limit": 1, "match": "/a", "scope": "process"}}
+    )
+    (memory / "x.host").unlink()
+    (memory / "x.host").mkdir()
+    with pytest.raises(StoreUnavailable):
+        guard.set_mode("shadow")
+    assert guard.snapshot().mode == "enforce"
+    assert guard.snapshot(name="a").mode == "shadow"
+
+
 def test_the_status_says_that_the_file_cannot_be_used(memory: Path) -> None:
     app, guard = make_app(limit=1, name="x", status=True, on_store_error="open")
     told = app.extensions["concurrency_guard"].status

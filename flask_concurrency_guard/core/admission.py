@@ -200,7 +200,8 @@ class Admission:
         shares = self._shares
         if shares is None:
             return {}
-        guaranteed = shares.guaranteed(self._places)
+        # What processes share is told as a whole, and not as what this one was lent.
+        guaranteed = shares.guaranteed(self.limit)
         return {name: Partition(least, shares.used[name]) for name, least in guaranteed.items()}
 
     def _decide(

@@ -120,7 +120,8 @@ class Partition:
     """One part of a limit."""
 
     guaranteed: int
-    """How many places it gets when it needs them: those that others use, as they come back."""
+    """How many places it gets when it needs them: those that others use, as they come back. Where
+    processes share the limit, in all of them; each divides what it was lent."""
 
     in_flight: int
     """How many it uses. More than it is guaranteed, while others don't need theirs."""

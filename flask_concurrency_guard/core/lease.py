@@ -152,6 +152,7 @@ class Lease:
                 "Use it by 'with', or release it."
                 if self.holder is None
                 else "Iterate over each response to its end, or close it.",
+                seldom=True,
             )
         self._limiter.reclaim(self)
 

@@ -124,7 +124,7 @@ def _together(limits: Sequence[WorkerLimit]) -> Limit:
         rejected=dict(rejected),
         peak=max(limit.peak for limit in limits),
         workers=len(limits),
-        partitions=_all_partitions(limits),
+        partitions=_all_partitions(limits, is_shared=not is_own),
         changes=tuple(_last_changes(limits)),
         alone=len(alone),
         store_error=alone[0].store_error if alone else None,
@@ -132,14 +132,17 @@ def _together(limits: Sequence[WorkerLimit]) -> Limit:
     )
 
 
-def _all_partitions(limits: Iterable[WorkerLimit]) -> dict[str, Partition]:
+def _all_partitions(limits: Iterable[WorkerLimit], *, is_shared: bool) -> dict[str, Partition]:
     found: dict[str, Partition] = {}
     for limit in limits:
         for name, part in limit.partitions.items():
-            so_far = found.get(name, Partition(0, 0))
-            found[name] = Partition(
-                so_far.guaranteed + part.guaranteed, so_far.in_flight + part.in_flight
-            )
+            so_far = found.get(name)
+            if so_far is None:
+                found[name] = part
+                continue
+            # Of a limit that they share, each tells what is guaranteed in all of them.
+            more = 0 if is_shared else part.guaranteed
+            found[name] = Partition(so_far.guaranteed + more, so_far.in_flight + part.in_flight)
     return found
 
 

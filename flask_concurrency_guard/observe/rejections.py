@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from ..core.decisions import DEFAULT
 from ..core.decisions import Reason
+from ..core.durations import duration
 from ..core.fork import reset_after_fork
 from ..exits import at_exit
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from ..core.limiter import Limiter
 
 logger = logging.getLogger("flask_concurrency_guard.rejections")
+
+LATE = 5.0
+"""After how many seconds a line also says when the last one was rejected."""
 
 
 class RejectionLog:
@@ -52,6 +56,7 @@ class RejectionLog:
         """Forget what the parent has counted."""
         self._writing = threading.Lock()
         self._next = float("-inf")
+        self._last = float("inf")
         self._logged: Mapping[str, int] = {}
         self._admitted = 0
         # Between these two, more were rejected than admitted, all the time.
@@ -60,9 +65,14 @@ class RejectionLog:
         self.pending = False
 
     def due(self) -> bool:
-        """Return whether a line may be written. If not, one stays pending."""
+        """Return whether a line may be written on one just rejected. If not, it stays pending."""
         self.pending = True
-        return self._clock() >= self._next
+        self._last = self._clock()
+        return self._last >= self._next
+
+    def overdue(self) -> bool:
+        """Return whether a line that is pending may be written."""
+        return self.pending and self._clock() >= self._next
 
     def saturated_for(self) -> float:
         """Return for how many seconds more have been rejected than admitted, until now."""
@@ -95,16 +105,20 @@ class RejectionLog:
             if new:
                 # Where nobody reads the log it is one thread that stands still, and not one more
                 # each second.
-                self._log(new, snapshot)
+                self._log(new, snapshot, now - self._last)
         finally:
             self._writing.release()
 
-    def _log(self, new: Mapping[str, int], snapshot: Snapshot) -> None:
+    def _log(self, new: Mapping[str, int], snapshot: Snapshot, since: float) -> None:
+        count = sum(new.values())
+        last = "the last one" if count > 1 else "that was"
         logger.warning(
-            "%s %s (%s); %s.",
+            "%s %s (%s)%s; %s.",
             "Rejected" if self.enforced else "Would have rejected",
-            _requests(sum(new.values())),
+            _requests(count),
             ", ".join(f"{reason} {count}" for reason, count in new.items()),
+            # A server that had nothing to do for hours tells with its next request.
+            f", {last} {duration(since)} ago" if since >= LATE else "",
             _reached(new, snapshot, self.client_share),
             extra={"limiter": snapshot.name, "reason": ",".join(new), "rejected": new},
         )

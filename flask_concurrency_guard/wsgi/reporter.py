@@ -188,7 +188,7 @@ class Reporter:
                 emit(request_released, self._sender(), environ=environ, lease=lease)
         # Those of limits that nobody may come to any more, too.
         for log in self._logs.values():
-            if log.pending and log.due():
+            if log.overdue():
                 self._write(log)
 
     def _write(self, log: RejectionLog, but: Reason | None = None) -> None:

@@ -366,6 +366,16 @@ def test_a_dropped_lease_comes_back_with_a_warning(caplog: pytest.LogCaptureFixt
     ]
 
 
+def test_where_each_lease_is_dropped_one_warning_will_do(caplog: pytest.LogCaptureFixture) -> None:
+    gc.collect()
+    limiter = Limiter(1, max_wait=0)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(100):
+            lease_of(limiter)
+    assert limiter.snapshot().admitted == 100
+    assert len(caplog.messages) == 1
+
+
 def test_a_lease_collected_while_its_own_thread_holds_the_lock_comes_back() -> None:
     limiter = Limiter(2, max_wait=0)
     lease = lease_of(limiter)

@@ -109,7 +109,7 @@ def test_a_killed_process_gives_its_places_back(start: Start, scope: str) -> Non
     first.end()
     waited(second.answer())
     assert waited(second.ask("acquire")) == 0
-    assert ("died with 2 requests in flight" in second.end()) is (scope == "host")
+    assert ("died with 2 in flight" in second.end()) is (scope == "host")
 
 
 def test_a_forked_child_keeps_nothing_of_its_dead_parent(start: Start) -> None:

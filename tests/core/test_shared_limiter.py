@@ -16,6 +16,7 @@ from valkey_server import new_name
 
 from flask_concurrency_guard.core.claims import Claim
 from flask_concurrency_guard.core.decisions import Mode
+from flask_concurrency_guard.core.decisions import Partition
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
 from flask_concurrency_guard.core.host.store import HostStore
@@ -64,6 +65,20 @@ def lease_soon(limiter: SharedLimiter) -> Lease:
 
     wait_until(take)
     return taken[0]
+
+
+def test_a_partition_is_told_as_part_of_the_whole_limit(limiter: Make) -> None:
+    def live(holder: object) -> Claim:
+        return Claim(partition="live")
+
+    one, other = limiter(10), limiter(10)
+    for each in (one, other):
+        each.tell_apart(live, {"live": 0.7})
+    held = leases(one, 2)
+    assert one.snapshot().partitions == {"live": Partition(7, 2)}
+    assert other.snapshot().partitions == {"live": Partition(7, 0)}
+    for lease in held:
+        lease.release()
 
 
 def test_a_log_filter_may_ask_for_the_numbers(tmp_path: Path) -> None:

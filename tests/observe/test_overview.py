@@ -82,6 +82,14 @@ def test_partitions_of_all_workers_are_added_up() -> None:
     assert own.partitions == {"live": Partition(12, 8), "batch": Partition(2, 0)}
 
 
+def test_of_what_they_share_each_tells_what_is_guaranteed_in_all() -> None:
+    old = limit(scope="host", limit=10, partitions={"live": Partition(7, 1)})
+    new = limit(scope="host", limit=20, partitions={"live": Partition(14, 2)})
+    workers = [worker(limits=(old,), written=NOW - 2), worker(limits=(new,), written=NOW - 1)]
+    (own,) = all_limits(workers)
+    assert own.partitions == {"live": Partition(14, 3)}
+
+
 def test_what_the_host_shares_is_as_the_newest_tells() -> None:
     old = limit(scope="host", limit=8, in_flight=2, all_in_flight=5)
     new = limit(scope="host", limit=6, in_flight=2, all_in_flight=4)

@@ -106,6 +106,19 @@ with limiter.acquire():
     ]
 
 
+def test_a_line_that_comes_late_says_when_it_was(caplog: pytest.LogCaptureFixture) -> None:
+    logged = Logged()
+    logged.reject()
+    logged.clock.now += 0.5
+    logged.reject(3)
+    logged.clock.now += 7200.0
+    assert logged.log.overdue()
+    logged.log.write()
+    assert caplog.messages[1:] == [
+        "Rejected 3 requests (limit 3), the last one 7200 s ago; the limit is 1 in flight."
+    ]
+
+
 def test_shadow_mode_says_so(caplog: pytest.LogCaptureFixture) -> None:
     logged = Logged(mode="shadow")
     logged.log.enforced = False

@@ -35,13 +35,12 @@ class Process:
         told = [
             f"{served.what} begun {duration(served.seconds)} ago" for served in self.serving[:TOLD]
         ]
-        if told and self.in_flight > len(told):
+        if len(self.serving) > TOLD:
             told.append("and more")
         what = f" under the limit '{limit}'" if limit else ""
         if told:
             what += f": {', '.join(told)}"
-        requests = "request" if self.in_flight == 1 else "requests"
-        return f"Worker {self.pid} died with {self.in_flight} {requests} in flight{what}."
+        return f"Worker {self.pid} died with {self.in_flight} in flight{what}."
 
 
 @dataclass(frozen=True, slots=True)

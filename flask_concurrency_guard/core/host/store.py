@@ -304,5 +304,5 @@ def _tell_of(died: list[Process], limit: str) -> None:
         note(logger, logging.WARNING, "%s", process.obituary(limit))
     if len(died) > MOST_TOLD:
         more = len(died) - MOST_TOLD
-        note(logger, logging.WARNING, "And %d more died with requests in flight.", more)
+        note(logger, logging.WARNING, "And %d more died with something in flight.", more)
     died.clear()
