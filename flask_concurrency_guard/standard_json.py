@@ -70,7 +70,10 @@ def _load_all() -> tuple[types.ModuleType, types.ModuleType, types.ModuleType]:
         # they raise whatever `JSONDecodeError` the shared modules hold at that moment; only
         # `find_error` runs these in Python, the scanner above keeps its C.
         json = types.SimpleNamespace(scanner=scanner)
-        return scanner, _load("decoder", {"json": json, "_json": None}), _load("encoder", {})
+        decoder = _load("decoder", {"json": json, "_json": None})
+        # PyPy imports what there is, whoever answers.
+        vars(decoder)["scanner"] = scanner
+        return scanner, decoder, _load("encoder", {})
     except ImportError:
         # A frozen program has no files. The shared modules are the only ones then.
         shared = [importlib.import_module(f"json.{name}") for name in _MODULES]
@@ -130,8 +133,11 @@ def loads(text: str | bytes) -> Any:
         raise (find_error(document) or ValueError("It can't be read.")) from None
 
 
-# The parts that an encoder is made of. That in C is `None` where Python has none.
-make_encoder: Callable[..., Callable[..., tuple[str, ...]]] | None = _encoder.c_make_encoder
+# The parts that an encoder is made of. That in C is `None` where Python has none; PyPy's takes
+# something else.
+make_encoder: Callable[..., Callable[..., tuple[str, ...]]] | None = (
+    _encoder.c_make_encoder if sys.implementation.name == "cpython" else None
+)
 make_iterencode: Callable[..., Callable[[object, int], Iterator[str]]] = _encoder._make_iterencode
 
 

@@ -241,6 +241,30 @@ def test_a_python_without_ctypes_is_told() -> None:
     )
 
 
+LIKE_PYPY = """
+import _json, ctypes, select, sys
+sys.implementation.name = "pypy"
+del ctypes.PyDLL, select.POLLRDHUP
+def make_encoder(markers, default, encoder, indent, key_separator, item_separator, sort_keys):
+    raise AssertionError("It is another one there.")
+_json.make_encoder = make_encoder
+from flask import Flask
+from flask_concurrency_guard import ConcurrencyGuard
+app = Flask("app")
+app.config["CONCURRENCY_GUARD_SCOPE"] = "host"
+guard = ConcurrencyGuard(app)
+app.add_url_rule("/", view_func=lambda: {"at": [1, None, "x"]})
+print(app.test_client().get("/").text, guard.snapshot(scope="host").in_flight)
+"""
+
+
+def test_what_pypy_does_not_have_is_done_without() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", LIKE_PYPY], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == '{"at":[1,null,"x"]}\n 0\n'
+
+
 def test_there_is_nothing_to_see_in_the_scope_of_a_process() -> None:
     _, guard = make_app(scope="process")
     with pytest.raises(SetupError) as raised:

@@ -131,8 +131,8 @@ def _uwsgi_way() -> Way | None:
         # In the first request of uWSGI only; nothing else needs it.
         import ctypes
 
-        # Without giving the GIL away, since this never waits.
-        getsockopt = ctypes.PyDLL(None).getsockopt
+        # Without giving the GIL away, since this never waits. PyPy can't.
+        getsockopt = getattr(ctypes, "PyDLL", ctypes.CDLL)(None).getsockopt
     except (ImportError, OSError):
         return None  # A Python that was built without, or linked statically.
     c_uint, byref, create_buffer = ctypes.c_uint, ctypes.byref, ctypes.create_string_buffer

@@ -29,7 +29,8 @@ _CLOSE_WAIT = 8  # The client has said that it won't send any more.
 HALF_CLOSED = 100
 """A client that closes its end later than this many milliseconds after its request has left."""
 
-_POLLRDHUP: int | None = getattr(select, "POLLRDHUP", None)
+# PyPy has it, and no name for it.
+_POLLRDHUP: int | None = getattr(select, "POLLRDHUP", 0x2000 if sys.platform == "linux" else None)
 
 
 def look(connection: Connection, asks_to_continue: bool = False) -> tuple[float, bool] | None:

@@ -27,7 +27,8 @@ MEMBARRIER = {"x86_64": 324, "aarch64": 283, "riscv64": 283, "ppc64le": 365, "s3
 IS_LINUX = sys.platform == "linux"
 
 if IS_LINUX:
-    _libc = ctypes.PyDLL(None, use_errno=True)
+    # Without giving the GIL away, since none of it waits. PyPy can't.
+    _libc = getattr(ctypes, "PyDLL", ctypes.CDLL)(None, use_errno=True)
     _fcntl = _libc.fcntl
     _syscall = _libc.syscall
 
