@@ -101,6 +101,7 @@ class AppState:
         limit.limiter.on_full = _collector(app.config)
         self.statuses[named.name] = limit.settings.reject_status
         self.middleware.add(limit.limiter)
+        self.middleware.shedder.max_wait += limit.settings.max_wait
         self.middleware.reporter.bound_clients(limit.limiter, limit.settings.per_key)
         self.tell_apart([limit])
 
@@ -170,8 +171,10 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     limiter.on_full = _collector(app.config)
     wsgi_app: WSGIApplication = app.wsgi_app
     if isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app:
+        # What tracers put around the method of the class looks like the method, and is more.
+        method = wsgi_app.__func__ if "wsgi_app" in vars(app) else type(app).wsgi_app
         # The method, since to call an object takes longer.
-        wsgi_app = WeakApplication(app, wsgi_app.__func__).__call__
+        wsgi_app = WeakApplication(app, method).__call__
     flask = WeakApplication(app, type(app).wsgi_app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)

@@ -112,6 +112,21 @@ def test_other_answers_are_served(status: int) -> None:
     assert guard.snapshot().limit == 2
 
 
+def test_a_limit_of_some_requests_learns_what_is_not_served_as_well() -> None:
+    options = {"algorithm": "aimd", "algorithm_options": {"min_limit": 1}}
+    app, guard = make_app(
+        limit=50, limits={"reports": {"limit": "adaptive", "match": "/busy"}}, **options
+    )
+
+    @app.get("/busy")
+    def busy() -> tuple[str, int]:
+        return "busy", 503
+
+    assert app.test_client().get("/busy").data == b"busy"
+    (change,) = guard.snapshot(name="reports").changes
+    assert (change.before, change.after) == (20, 18)
+
+
 def test_exempt_requests_tell_nothing() -> None:
     app, guard = make_app(
         algorithm="aimd", algorithm_options={"min_limit": 1, "initial": 1}, exempt=["/healthz"]

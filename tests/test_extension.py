@@ -269,6 +269,27 @@ def test_an_app_may_have_another_method_as_its_wsgi_app() -> None:
     assert app.test_client().get("/").text == "/prefix"
 
 
+def test_what_a_tracer_puts_around_the_class_is_called() -> None:
+    wrapt = pytest.importorskip("wrapt")
+
+    class Traced(Flask):
+        pass
+
+    traced: list[str] = []
+
+    # As ddtrace and New Relic do it.
+    @wrapt.patch_function_wrapper(Traced, "wsgi_app")  # type: ignore[untyped-decorator]
+    def trace(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        traced.append(instance.name)
+        return wrapped(*args, **kwargs)
+
+    app = Traced(__name__)
+    ConcurrencyGuard(app)
+    for _ in range(3):
+        app.test_client().get("/")
+    assert traced == [__name__] * 3
+
+
 def test_a_guarded_app_inside_a_guarded_app_takes_one_lease_of_each() -> None:
     inner, outer = make_app(), make_app()
     guard = ConcurrencyGuard()

@@ -25,6 +25,9 @@ from flask_concurrency_guard import request_admitted
 from flask_concurrency_guard import request_queued
 from flask_concurrency_guard import request_rejected
 from flask_concurrency_guard import request_released
+from flask_concurrency_guard.core.decisions import Reason
+from flask_concurrency_guard.core.shedder import Arrival
+from flask_concurrency_guard.core.shedder import Verdict
 from flask_concurrency_guard.limit_settings import LimitSettings
 from flask_concurrency_guard.settings import SETTINGS
 
@@ -164,6 +167,13 @@ def test_the_narrowest_is_asked_first() -> None:
     match = app.extensions["concurrency_guard"].middleware.match
     names = [limiter.name for limiter in match({"PATH_INFO": "/", "REQUEST_METHOD": "GET"})]
     assert names == ["a", "b", "wide", "learned"]
+
+
+def test_nobody_waits_for_longer_than_the_age_allows_whichever_limit_it_is_for() -> None:
+    reports = {"limit": 1, "match": "/reports", "max_wait": 60}
+    app, _ = make_app({"reports": reports}, max_wait=0.1, max_age=5)
+    shedder = app.extensions["concurrency_guard"].middleware.shedder
+    assert shedder.judge(Arrival(age=1.0)) == Verdict(None, 4.0, Reason.TOO_OLD)
 
 
 def test_an_endpoint() -> None:

@@ -228,7 +228,10 @@ class Admission:
         if not enforced:
             if reason is None:
                 self._queue(lease, verdict)
-            return self._admit_beyond(lease, reason)
+            self._admit_beyond(lease, reason)
+            if reason is None and not self._is_plain:
+                self._advance_line()  # As in `_queue`; but it had to be counted first.
+            return lease
         # Looked up when called: gevent and eventlet replace it.
         lease._wakeup = threading.Lock()
         lease._wakeup.acquire()
@@ -308,7 +311,7 @@ class Admission:
             self._shares.enter(lease.claim, lease.cost)
         return lease
 
-    def _admit_beyond(self, lease: Lease, reason: Reason | None) -> Lease:
+    def _admit_beyond(self, lease: Lease, reason: Reason | None) -> None:
         """Admit in shadow mode what could not be in flight now, and remember the decision.
 
         Who would be waiting stands in the line while being served. Who is still there after the
@@ -319,7 +322,6 @@ class Admission:
             lease.rejection = self._reject(reason, 0.0)
         self._admit(lease, self._cost(lease.claim))
         self._beyond += lease.cost
-        return lease
 
     def _reject(self, reason: Reason, queue_time: float) -> Rejection:
         self._rejected[reason] += 1
@@ -372,8 +374,7 @@ class Admission:
             self._beyond -= lease.cost
         elif self._shares is not None:
             self._shares.leave(lease.claim, lease.cost)
-        if self._enter is not None:
-            self._left()
+        self._left()
 
     def _learn(self, tuner: Tuner, lease: Lease, now: float) -> None:
         self.limit = self._places = tuner.learn(lease, now)

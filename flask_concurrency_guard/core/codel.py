@@ -84,7 +84,7 @@ class CoDel:
             now = self._clock()
             if self._least is None or now > self._end:
                 if self._least is not None:
-                    self._begin_interval(self._least)
+                    self._begin_interval(self._least, delay)
                     self._end = now + self.interval
                 passes = self._lets_pass_first(delay, patience)
                 self._least = delay
@@ -102,9 +102,10 @@ class CoDel:
         """Return whether the first of an interval is served, however long it has waited."""
         return True
 
-    def _begin_interval(self, least: float) -> None:
+    def _begin_interval(self, least: float, delay: float) -> None:
         """Draw the conclusions.
 
         :param least: the least delay of the interval that is over.
+        :param delay: how long the first of the next one has waited.
         """
         self.is_standing = least > self.target

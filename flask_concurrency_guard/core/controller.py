@@ -106,15 +106,16 @@ class Controller(CoDel):
         self._before = 0.0  # The least delay of the interval before.
         self._down = DOWN
 
-    def _begin_interval(self, least: float) -> None:
+    def _begin_interval(self, least: float, delay: float) -> None:
         service_time = self._service_time()
         interval, self.interval = self.interval, stretched(self._shortest_interval, service_time)
-        pause = self._clock() - self._end
+        # For how long nobody came. Who was there already has only found no thread.
+        pause = self._clock() - self._end - delay
         if pause > max(IDLE * interval, 2 * service_time) or self.interval > 2 * interval:
             # It tells nothing: it is long ago, or was short for how long requests take by now.
             self.is_standing = False
         else:
-            super()._begin_interval(least)
+            super()._begin_interval(least, delay)
         came = self._overdue + self._served
         excess = self._overdue / came
         of_the_last_step = self._served * self._lowered / interval / came

@@ -142,6 +142,7 @@ class Lease:
         except AttributeError:
             return  # An interrupt came into its making.
         for lease in self.companions:
+            lease.dropped = self.dropped
             lease.may_be_dropped = True  # It is said once.
             lease._limiter.reclaim(lease)
         if not self.may_be_dropped:

@@ -145,7 +145,7 @@ class SharedLimiter(Limiter):
     def _cost(self, claim: Claim) -> int:
         cost = super()._cost(claim)
         # Who wants more than there is without a store would wait in vain, and those behind as well.
-        if cost > 1 and self._store.error is not None:
+        if self._store.error is not None:
             return min(cost, max(1, self._store.places))
         return cost
 

@@ -65,8 +65,7 @@ class Shedder:
     :param max_age: how old a request may be, in seconds; None for no bound.
     :param codel: tells which requests are overdue; None for none.
     :param serve_gone: serve a request although its client has left.
-    :param max_wait: how long the limiter lets a request wait, in seconds. Where a request may wait
-        for longer than that, there is nothing to tell the limiter.
+    :param max_wait: see `max_wait`.
     """
 
     def __init__(
@@ -80,7 +79,9 @@ class Shedder:
         self.max_age = max_age
         self.codel = codel
         self.serve_gone = serve_gone
-        self._max_wait = max_wait
+        self.max_wait = max_wait
+        """How long a request waits at most in all lines together, in seconds. Where it may wait for
+        longer than that, there is nothing to tell the limiters."""
 
     @property
     def looks_at_age(self) -> bool:
@@ -113,6 +114,6 @@ class Shedder:
             left = self.max_age - age
             if left <= 0:
                 return _TOO_OLD
-            if left < verdict.max_wait and left < self._max_wait:
+            if left < verdict.max_wait and left < self.max_wait:
                 verdict = Verdict(None, left, Reason.TOO_OLD)
         return _OVERLOAD if is_overdue else verdict

@@ -279,6 +279,18 @@ def test_what_comes_after_a_pause_is_a_burst() -> None:
     assert shed_of_a_burst() == 0
 
 
+def test_who_waited_while_no_thread_came_free_makes_no_pause() -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.02)
+    for _ in range(1000):  # A rush, until all threads are held up.
+        clock.now += 0.0025
+        controller.is_overdue(0.3)
+    assert controller.is_standing
+    for _ in range(5):  # And then four at a time, when those before them have left their line.
+        clock.now += 1.0
+        assert sum(controller.is_overdue(1.0) for _ in range(4)) >= 3
+
+
 def test_where_only_one_is_served_at_a_time_what_is_long_is_longer() -> None:
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: 0.09)

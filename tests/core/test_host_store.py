@@ -227,6 +227,50 @@ def test_the_limit_is_changed_for_all(path: Path) -> None:
     assert other.store.limit == 3
 
 
+def test_a_lower_limit_holds_at_once_for_who_sets_it(path: Path) -> None:
+    process = Process(path, 10)
+    assert process.acquire_all() == 10
+    for _ in range(10):
+        process.release()
+    process.store.set_limit(2)
+    assert process.acquire_all() == 2
+
+
+def test_what_is_in_flight_counts_though_the_file_could_not_be_used_for_a_moment(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(board: object) -> bool:
+        raise OSError("no locks available")
+
+    clock = Clock()
+    one, other = Process(path, 3, clock=clock), Process(path, 3, clock=clock)
+    assert one.acquire()
+    assert one.acquire()
+    with monkeypatch.context() as patch:
+        patch.setattr(boards.Board, "lock", fail)
+        one.store.exclusively(bool)
+    assert one.store.error is not None
+    clock.now += 2
+    one.store.exclusively(bool)
+    assert one.store.error is None
+    assert other.acquire_all() == 1
+
+
+def test_a_file_of_somebody_elses_is_left_alone_where_the_own_one_was_overwritten(
+    path: Path,
+) -> None:
+    clock = Clock()
+    process = Process(path, 3, clock=clock)
+    assert process.acquire()
+    path.write_bytes(b"x" * SIZE)
+    path.rename(path.with_name("away"))
+    path.write_bytes(b"somebody else's")
+    clock.now += 2
+    process.acquire()
+    assert process.store.error is not None
+    assert path.read_bytes() == b"somebody else's"
+
+
 def test_a_changed_limit_outlives_workers_that_start_again(path: Path) -> None:
     one = Process(path, 4)
     one.acquire()
@@ -275,6 +319,24 @@ def test_who_starves_no_longer_is_not_given_way_to(path: Path) -> None:
     assert rich.acquire()
 
 
+def test_the_only_place_is_given_way_when_its_turn_is_over(path: Path) -> None:
+    clock = Clock()
+    rich, poor = Process(path, 1, clock=clock), Process(path, 1, clock=clock)
+    assert rich.acquire()
+    assert not poor.acquire(starving=True)
+    rich.release(queued=1)
+    assert rich.store.places == 1
+    assert rich.acquire()
+    clock.now += 0.05
+    rich.release(queued=1)
+    assert rich.store.places == 0
+    assert poor.acquire()
+    # Who has got one starves no longer.
+    assert rich.store._header[SHORT] == 1
+    poor.release(queued=1)
+    assert poor.store._header[SHORT] == 0
+
+
 def test_a_file_that_was_removed_is_made_again(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -315,6 +377,11 @@ def test_what_is_done_while_the_file_cannot_be_used(
         f"'{path}' can't be opened (Is a directory). Until it can be used, this process admits"
         f" {said}."
     )
+    # It is tried again, and said once.
+    clock.now += 2
+    process.acquire()
+    assert len(records_of(caplog)) == 1
+    process.in_flight = places
     # And when it can be used again, what is in flight counts.
     path.rmdir()
     clock.now += 2
@@ -322,6 +389,7 @@ def test_what_is_done_while_the_file_cannot_be_used(
     other = Process(path, 8, clock=clock)
     assert other.acquire_all() == max(0, 8 - process.in_flight)
     assert records_of(caplog)[1].getMessage() == f"'{path}' can be used again."
+    assert process.store.error is None
 
 
 def make_link(path: Path) -> None:

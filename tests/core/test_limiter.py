@@ -266,6 +266,27 @@ def test_a_thousand_races_of_timeout_and_admission_lose_nothing() -> None:
     assert min(outcomes.values()) > 50, outcomes
 
 
+def test_a_rejection_says_when_a_place_comes_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    clock = Clock()
+    limiter = Limiter(4, max_queue=0, clock=clock)
+    with lease_of(limiter):
+        clock.now += 8
+    held = [lease_of(limiter) for _ in range(4)]
+    assert rejection_of(limiter).retry_after == 2  # Four places come back in 8 seconds.
+    for lease in held:
+        lease.release()
+
+
+def test_how_long_leases_are_held_is_learned_although_there_is_room() -> None:
+    clock = Clock()
+    limiter = Limiter(4, clock=clock)
+    for seconds in (1, *[3] * 100):
+        with lease_of(limiter):
+            clock.now += seconds
+    assert 1.5 < limiter.mean_held < 3
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit], ids=repr)
 def test_who_is_interrupted_in_the_line_leaves_it(error: type[BaseException]) -> None:
     limiter = Limiter(1, max_wait=30)
@@ -548,7 +569,7 @@ class TestVerdict:
         asked = []
 
         def on_turn(lease: Lease) -> Reason | None:
-            asked.append(lease.queue_time)
+            asked.append(lease)  # Kept, so that nobody collects what was not given back.
             return thoughts.pop(0)
 
         limiter.on_turn = on_turn
@@ -667,6 +688,18 @@ class TestShadow:
         rejection_of(limiter)
         leases[2].release()
         assert lease_of(limiter).in_flight == 2
+
+    def test_enforcing_again_forgets_who_would_be_waiting(self) -> None:
+        limiter = Limiter(1, max_queue=2, mode="shadow")
+        leases = [lease_of(limiter) for _ in range(3)]
+        assert limiter.snapshot().queued == 2
+        limiter.set_mode("enforce")
+        snapshot = limiter.snapshot()
+        assert (snapshot.in_flight, snapshot.queued) == (3, 0)
+        for lease in leases:
+            lease.release()
+        assert limiter.snapshot().in_flight == 0
+        lease_of(limiter).release()
 
 
 @pytest.mark.parametrize("mode", ["shadow", "off"])

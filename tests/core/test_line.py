@@ -377,6 +377,32 @@ class TestInTheLimiter:
         assert limiter.snapshot().in_flight == 0
         assert not limiter.is_rush
 
+    def test_in_a_rush_as_many_wait_as_there_are_places_and_for_one_turn(self) -> None:
+        clock = Clock()
+        settings = {"max_queue": 99, "max_wait": 60, "queue_order": "adaptive", "mode": "shadow"}
+        limiter = Limiter(12, clock=clock, **settings)  # type: ignore[arg-type]
+        with lease_of(limiter):
+            clock.now += 0.6  # So long are leases held.
+        held = [lease_of(limiter) for _ in range(13)]
+        for _ in range(100):
+            clock.now += 0.01
+            held.append(limiter.acquire(verdict=Verdict(Reason.OVERLOAD)))  # type: ignore[arg-type]
+        assert limiter.is_rush
+        held.pop(0).release()
+        held += [lease_of(limiter) for _ in range(12)]
+        newest = held[-1]
+        assert limiter.snapshot().queued == 12
+        assert newest.rejection is None
+        held.append(lease_of(limiter))
+        assert held[-1].rejection is not None
+        assert held[-1].rejection.reason == "queue_full"
+        clock.now += 0.7
+        held.pop(0).release()
+        assert newest.rejection is not None
+        assert newest.rejection.reason == "queue_timeout"
+        for lease in held:
+            lease.release()
+
     def test_first_come_first_served_a_newcomer_is_rejected(self) -> None:
         limiter = Limiter(1, max_queue=1, max_wait=60, queue_order="adaptive", clock=Clock())
         lease = lease_of(limiter)

@@ -58,15 +58,21 @@ def test_who_ranks_higher_goes_first(order: str, expected: list[str]) -> None:
     assert turns(waiting, held) == expected
 
 
-def test_partitions_that_are_equal_have_their_turns_in_the_order_of_the_line() -> None:
-    limiter = Limiter(1, max_wait=10, max_queue=100)
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [("fifo", ["a1", "b1", "b2", "a2", "a3"]), ("lifo", ["a3", "a2", "b2", "b1", "a1"])],
+)
+def test_partitions_that_are_equal_have_their_turns_in_the_order_of_the_line(
+    order: str, expected: list[str]
+) -> None:
+    limiter = Limiter(1, max_wait=10, max_queue=100, queue_order=order)
     limiter.tell_apart(lambda claim: claim or Claim(), {"a": 0.1, "b": 0.1})
     held = limiter.acquire()
     assert isinstance(held, Lease)
     waiting = {}
     for name in ("a1", "b1", "b2", "a2", "a3"):
         waiting[name] = Waiter(limiter, claim=Claim(partition=name[0]))
-    assert turns(waiting, held) == ["a1", "b1", "b2", "a2", "a3"]
+    assert turns(waiting, held) == expected
 
 
 def test_who_is_passed_over_often_has_a_turn() -> None:
@@ -116,6 +122,32 @@ def test_who_ranks_higher_pushes_out_one_of_the_lowest(order: str, pushed_out: i
     high.join(10)
 
 
+def test_newest_first_who_ranks_the_same_pushes_out_who_has_waited_longest() -> None:
+    limiter = make(1, max_queue=1, queue_order="lifo")
+    held = lease_of(limiter)
+    oldest = Waiter(limiter, claim=Claim(rank=1))
+    newest = threading.Thread(target=lambda: release(limiter.acquire(claim=Claim(rank=1))))
+    newest.start()
+    outcome = oldest.result()
+    assert isinstance(outcome, Rejection)
+    assert outcome.reason == "queue_full"
+    held.release()
+    newest.join(10)
+
+
+def test_all_who_wait_are_admitted_once_when_nothing_is_enforced_any_more() -> None:
+    limiter = make(1)
+    held = lease_of(limiter)
+    waiters = [Waiter(limiter, claim=Claim(rank=rank)) for rank in (2, 0)]
+    limiter.set_mode("off")
+    outcomes = [waiter.result() for waiter in waiters]
+    assert (limiter.in_flight, limiter.snapshot().queued) == (3, 0)
+    for outcome in (held, *outcomes):
+        assert outcome is not None
+        release(outcome)
+    assert limiter.in_flight == 0
+
+
 def test_who_ranks_lowest_finds_a_full_line_full() -> None:
     limiter = make(1, max_queue=2)
     held = lease_of(limiter)
@@ -127,8 +159,11 @@ def test_who_ranks_lowest_finds_a_full_line_full() -> None:
     held.release()
 
 
-def test_who_wants_several_places_waits_for_all_of_them() -> None:
+@pytest.mark.parametrize("shares", [None, {"live": 0.3}], ids=["no shares", "shares"])
+def test_who_wants_several_places_waits_for_all_of_them(shares: dict[str, float] | None) -> None:
     limiter = Limiter(3, max_wait=10)
+    if shares is not None:
+        limiter.tell_apart(lambda claim: claim or Claim(), shares)
     held = [limiter.acquire() for _ in range(2)]
     heavy = Waiter(limiter, claim=Claim(cost=3))
     assert heavy.is_alive()  # One place is free.
@@ -156,6 +191,19 @@ def test_who_ranks_higher_goes_by_one_who_wants_several_places() -> None:
         assert isinstance(lease, Lease)
         lease.release()
     assert isinstance(heavy.result(), Lease)
+
+
+def test_shadow_mode_knows_who_would_have_gone_by_one_who_wants_several_places() -> None:
+    limiter = make(3, mode="shadow")
+    held = [limiter.acquire(claim=Claim(cost=cost, rank=1)) for cost in (2, 3)]
+    assert limiter.snapshot().queued == 1
+    held.append(limiter.acquire(claim=Claim(rank=0)))
+    assert limiter.snapshot().queued == 1
+    for lease in reversed(held):
+        release(lease)
+    assert not any(limiter.snapshot().rejected.values())
+    snapshot = limiter.snapshot()
+    assert (snapshot.in_flight, snapshot.queued) == (0, 0)
 
 
 def test_nobody_costs_more_than_there_is() -> None:

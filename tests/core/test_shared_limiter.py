@@ -19,9 +19,11 @@ from flask_concurrency_guard.core.decisions import Mode
 from flask_concurrency_guard.core.decisions import Partition
 from flask_concurrency_guard.core.decisions import Reason
 from flask_concurrency_guard.core.decisions import Rejection
+from flask_concurrency_guard.core.host.borrower import FRESH
 from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.shared import SharedLimiter
+from flask_concurrency_guard.core.shedder import Verdict
 
 Make = Callable[..., SharedLimiter]
 
@@ -159,6 +161,17 @@ def test_who_wants_more_than_there_is_without_a_file_gets_all_of_that(
     assert limiter.in_flight == 1
 
 
+def test_who_wants_less_than_there_is_without_a_file_gets_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    limiter = SharedLimiter(HostStore(tmp_path, 8), max_wait=0)  # A folder, and no file.
+    leases(limiter, 1)[0].release()
+    costly = limiter.acquire(claim=Claim(2))
+    assert isinstance(costly, Lease)
+    assert costly.cost == limiter.in_flight == 2
+
+
 @pytest.mark.parametrize("policy", ["local", "open"])
 def test_who_waits_is_admitted_where_the_file_was_lost(tmp_path: Path, policy: str) -> None:
     clock, path = Clock(), tmp_path / "private" / "app.host"
@@ -189,6 +202,27 @@ def test_with_shares_places_are_borrowed_by_who_may_not_wait(
     for each in made:
         assert isinstance(each, Lease)
         each.release()
+
+
+def test_with_shares_what_is_borrowed_is_held_back_for_who_was_short(tmp_path: Path) -> None:
+    def make() -> SharedLimiter:
+        limiter = SharedLimiter(HostStore(tmp_path / "private" / "app.host", 4), max_queue=0)
+        limiter.tell_apart(lambda claim: claim or Claim(), {"a": 0.5, "b": 0.5})
+        return limiter
+
+    def ask(limiter: SharedLimiter, partition: str) -> Lease | Rejection:
+        return limiter.acquire(claim=Claim(partition=partition))
+
+    one, other = make(), make()
+    held = [ask(each, "a") for each in (one, one, other, other)]
+    assert isinstance(ask(one, "b"), Rejection)
+    lease = held.pop()
+    assert isinstance(lease, Lease)
+    lease.release()
+    assert isinstance(ask(one, "a"), Rejection)
+    held.append(ask(other, "a"))  # It is not lost for those who may have it.
+    assert isinstance(held[-1], Lease)
+    assert (one.in_flight, other.in_flight) == (2, 2)
 
 
 def test_the_limit_is_shared(limiter: Make) -> None:
@@ -226,6 +260,20 @@ def test_who_need_several_places_do_not_keep_them_from_each_other(limiter: Make)
         assert isinstance(waiter.result(), Lease)
 
 
+def test_who_waits_says_so_for_as_long_as_that_takes(tmp_path: Path) -> None:
+    stores = [HostStore(tmp_path / "private" / "app.host", 1) for _ in range(2)]
+    one, other = (SharedLimiter(store, max_wait=20) for store in stores)
+    (held,) = leases(one, 1)
+    waiter = Waiter(other)
+    borrower = stores[1].borrower
+    assert borrower is not None
+    since = borrower.board.waiting[borrower.slot]
+    # Who has said so longer ago is not given way to.
+    wait_until(lambda: borrower.board.waiting[borrower.slot] > since + 2 * FRESH)
+    held.release()
+    assert isinstance(waiter.result(), Lease)
+
+
 def test_nobody_waits_for_one_who_has_given_up(limiter: Make) -> None:
     holder, one, other = limiter(2), limiter(2, max_wait=0.2), limiter(2)
     (held,) = leases(holder, 1)
@@ -254,6 +302,48 @@ def test_one_of_those_who_wait_watches(limiter: Make) -> None:
         result = waiter.result()
         assert isinstance(result, Lease)
         result.release()
+
+
+def test_in_a_rush_one_may_wait_where_all_places_are_lent_to_others(limiter: Make) -> None:
+    clock = Clock()
+    one, other = limiter(2), limiter(2, queue_order="adaptive", clock=clock)
+    for lease in leases(other, 1):
+        clock.now += 0.001  # So long are leases held.
+        lease.release()
+    held = [lease_soon(one), lease_soon(one)]
+    waiters = [Waiter(other)]
+    for _ in range(25):
+        clock.now += 0.01
+        other.acquire(verdict=Verdict(Reason.OVERLOAD))
+    assert other.is_rush
+    waiters.append(Waiter(other))
+    assert other.snapshot().queued == 2
+    for lease in held:
+        lease.release()
+    for waiter in waiters:
+        assert isinstance(waiter.result(), Lease)
+
+
+def test_who_has_a_turn_before_waiting_does_not_watch(limiter: Make) -> None:
+    only = limiter(1)
+    (held,) = leases(only, 1)
+    only.on_queued = lambda lease: held.release()
+    leases(only, 1)[0].release()
+    assert only._watcher is None  # It would be so for ever, and nobody else could be.
+
+
+def test_who_is_pushed_out_waits_no_longer(limiter: Make) -> None:
+    only = limiter(1, max_queue=1, queue_order="lifo")
+    (held,) = leases(only, 1)
+    oldest = Waiter(only)
+    newest = threading.Thread(target=lambda: leases(only, 1)[0].release(), daemon=True)
+    newest.start()
+    rejection = oldest.result()
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason is Reason.QUEUE_FULL
+    held.release()
+    newest.join(10)
+    assert not newest.is_alive()
 
 
 def test_the_watch_is_passed_on_by_who_gives_up(limiter: Make) -> None:

@@ -115,6 +115,22 @@ def test_nothing_is_lent_for_a_while_of_what_was_short() -> None:
     assert len(take(limiter, "other")) == 2
 
 
+def test_who_is_short_of_what_is_guaranteed_goes_first() -> None:
+    clock = Clock()
+    limiter = Limiter(2, max_wait=10, max_queue=9, clock=clock)
+    limiter.tell_apart(lambda name: Claim(partition=str(name)), {"live": 0.5})
+    held = [limiter.acquire("other") for _ in range(2)]
+    other = Waiter(limiter, claim=Claim(partition="other"))
+    late = Waiter(limiter, claim=Claim(partition="live"))
+    clock.now += HOLD + 0.001  # What was held back is lent again: only turns matter.
+    for waiter, queued in ((late, 1), (other, 0)):
+        lease = held.pop()
+        assert isinstance(lease, Lease)
+        lease.release()
+        assert isinstance(waiter.result(), Lease)
+        assert limiter.snapshot().queued == queued
+
+
 def test_a_share_that_was_never_short_is_lent_as_a_whole() -> None:
     limiter = make(4, {"live": 0.5, "batch": 0.25})
     held = take(limiter, "live", 2)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from core_support import Clock
 from core_support import Waiter
 from core_support import lease_of
 from core_support import records_of
@@ -21,6 +22,7 @@ from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.shared import SharedLimiter
+from flask_concurrency_guard.core.shedder import WELCOME
 from flask_concurrency_guard.core.shedder import Verdict
 from flask_concurrency_guard.core.together import acquire_all
 
@@ -118,6 +120,37 @@ def test_no_more_is_waited_than_the_verdict_allows_in_all() -> None:
     held_wide.release()
 
 
+class Asked:
+    """Asks another one, and remembers with what verdict."""
+
+    def __init__(self, limiter: Limiter) -> None:
+        self.limiter = limiter
+        self.verdict = WELCOME
+
+    def acquire(self, holder: object = None, verdict: Verdict = WELCOME) -> Lease | Rejection:
+        self.verdict = verdict
+        return self.limiter.acquire(holder, verdict)
+
+
+def test_a_wait_is_taken_off_the_next_one_and_all_begin_to_serve_after_the_last() -> None:
+    clock = Clock()
+    limiters = [Limiter(1, max_wait=10, clock=clock) for _ in range(3)]
+    asked = Asked(limiters[1])
+    held = [lease_of(limiter) for limiter in limiters]
+    verdict = Verdict(None, 9.0, Reason.DEADLINE)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(acquire_all, [limiters[0], asked], limiters[2], None, verdict)
+        for limiter, lease in zip(limiters, held, strict=True):
+            wait_until(lambda: limiter.snapshot().queued == 1)  # noqa: B023
+            clock.now += 2
+            lease.release()
+        lease = waiting.result(10)
+    assert isinstance(lease, Lease)
+    assert asked.verdict == Verdict(None, 7.0, Reason.DEADLINE)
+    assert {one.started for one in (lease, *lease.companions)} == {clock.now}
+    lease.release()
+
+
 def test_what_speaks_against_a_request_is_said_by_the_last() -> None:
     narrow, wide = Limiter(1, name="narrow"), Limiter(1, name="wide")
     rejection = acquire_all([narrow], wide, None, Verdict(Reason.OVERLOAD))
@@ -179,6 +212,17 @@ def test_all_learn_that_it_was_dropped() -> None:
     lease.dropped = True
     lease.release()
     assert lease.companions[0].dropped
+
+
+def test_all_learn_that_one_was_dropped_that_nobody_released() -> None:
+    narrow, wide = Limiter(1, name="narrow"), Limiter(1, name="wide")
+    learned: list[bool] = []
+    narrow.on_release = lambda lease: learned.append(lease.dropped)
+    lease = both(narrow, wide)
+    lease.dropped = lease.may_be_dropped = True
+    del lease
+    narrow.settle()
+    assert learned == [True]
 
 
 def test_many_threads_with_many_limits_never_go_beyond_one_and_never_block_each_other() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from core_support import Clock
 from core_support import Waiter
@@ -34,7 +36,8 @@ class Script:
 
 
 class Faulty(Script):
-    def on_sample(self, *sample: object) -> int:
+    def on_sample(self, *sample: Any) -> int:
+        self.samples.append(sample)
         raise ZeroDivisionError("by a window of no length")
 
 
@@ -125,10 +128,12 @@ def test_what_takes_for_ever_tells_nothing() -> None:
 
 
 def test_nobody_suffers_where_it_fails(caplog: pytest.LogCaptureFixture) -> None:
-    limiter = Limiter(Tuner(lambda *bounds: Faulty(2)))
+    faulty = Faulty(2)
+    limiter = Limiter(Tuner(lambda *bounds: faulty))
     for _ in range(3):
         lease_of(limiter).release()
     assert (limiter.limit, limiter.in_flight) == (2, 0)
+    assert len(faulty.samples) == 1  # It is not asked any more.
     (record,) = caplog.records
     assert record.getMessage() == "The limit stays at 2: what learns it has failed."
     assert record.exc_info
@@ -161,6 +166,17 @@ def test_the_servers_threads_are_the_most_there_can_be() -> None:
     limiter.set_limit(Tuner(make))
     assert limiter.limit == 4
     assert ceilings == [None, 4, None, 4]
+
+
+def test_a_limit_that_is_begun_anew_and_higher_admits_from_the_line() -> None:
+    scripts = iter([Script(1), Script(3)])
+    limiter = Limiter(Tuner(lambda *bounds: next(scripts)), max_queue=3, max_wait=30)
+    held = lease_of(limiter)
+    waiters = [Waiter(limiter) for _ in range(2)]
+    limiter.set_ceiling(4)
+    assert all(isinstance(waiter.result(), Lease) for waiter in waiters)
+    assert (limiter.limit, limiter.in_flight) == (3, 3)
+    held.release()
 
 
 def test_a_limit_that_is_set_has_no_ceiling() -> None:

@@ -16,8 +16,10 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.utils import send_file
 
+from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.wsgi.files import MOST
+from flask_concurrency_guard.wsgi.files import LeasedFile
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
 Start = Callable[..., Any]
@@ -191,6 +193,17 @@ def test_a_file_that_is_no_iterator_itself_can_be_iterated_over() -> None:
         called = call(guard, environ_overrides={"wsgi.file_wrapper": function_wrapper})
         assert list(called.body) == [b"hel\n", b"lo\n"]
         assert guard.limiter.in_flight == 0
+
+
+def test_a_file_read_in_parts_holds_the_lease_until_there_is_no_more() -> None:
+    file = LeasedFile(io.BytesIO(b"hello"))
+    lease = Limiter(1).acquire()
+    assert isinstance(lease, Lease)
+    file.leases.append(lease)
+    assert [file.read(3), file.read(0), file.read(3)] == [b"hel", b"", b"lo"]
+    assert not lease.released
+    assert file.read(3) == b""
+    assert lease.released
 
 
 @wrappers

@@ -107,6 +107,8 @@ def test_pipelined_request_is_as_old_as_the_answer_before(ends: Ends) -> None:
     server.sendall(b"answer to the first")
     answered = time.monotonic()
     assert age(server) <= time.monotonic() - answered + RESOLUTION
+    waited = let_pass(LONG) - answered
+    assert waited - RESOLUTION <= age(server) <= time.monotonic() - answered + RESOLUTION
 
 
 @linux

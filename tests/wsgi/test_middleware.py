@@ -6,15 +6,28 @@ import sys
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
+from core_support import Waiter
+from core_support import lease_of
 from support import Called
 from support import call
 from support import hello
+from werkzeug.wsgi import FileWrapper
 
+from flask_concurrency_guard.core.decisions import Mode
+from flask_concurrency_guard.core.decisions import Reason
+from flask_concurrency_guard.core.host.store import HostStore
 from flask_concurrency_guard.core.lease import Lease
 from flask_concurrency_guard.core.limiter import Limiter
+from flask_concurrency_guard.core.shared import SharedLimiter
+from flask_concurrency_guard.core.shedder import Shedder
+from flask_concurrency_guard.observe.current import current_environ
+from flask_concurrency_guard.wsgi.arrivals import Arrivals
 from flask_concurrency_guard.wsgi.middleware import GuardMiddleware
 
 Start = Callable[..., Any]
@@ -348,6 +361,69 @@ def test_off_touches_nothing() -> None:
     assert called.headers == {"Content-Type": "text/plain", "Content-Length": "5"}
     assert guard.limiter.snapshot().admitted == 0
     assert not [key for key in called.environ if key.startswith("flask_concurrency_guard")]
+
+
+def test_off_is_over_when_another_process_says_so(tmp_path: Path) -> None:
+    def make() -> GuardMiddleware:
+        store = HostStore(tmp_path / "private" / "app.host", 1)
+        return GuardMiddleware(hello, SharedLimiter(store, max_wait=0))
+
+    one, other = make(), make()
+    for guard in (one, other):
+        call(guard).close()
+    one.limiter.set_mode("off")
+    call(other).close()
+    assert other.limiter.mode is Mode.OFF
+    one.limiter.set_mode("enforce")
+    held = call(other)
+    assert call(other).status == "503 Service Unavailable"
+    held.close()
+
+
+def broken(environ: Any, start_response: Start) -> Iterable[bytes]:
+    raise ZeroDivisionError
+
+
+def sends_a_file(environ: Any, start_response: Start) -> Any:
+    start_response("200 OK", HEADERS)
+    return environ["wsgi.file_wrapper"](BytesIO(b"hello"))
+
+
+@pytest.mark.parametrize("app", [hello, generator, broken, sends_a_file])
+@pytest.mark.parametrize("is_exempt", [False, True], ids=["guarded", "exempt"])
+def test_a_request_that_is_over_is_not_the_current_one(app: Any, is_exempt: bool) -> None:
+    guard = guarded(app)
+    guard.match = lambda environ: None if is_exempt else ()
+    before = current_environ.get()
+    with suppress(ZeroDivisionError):
+        call(guard, environ_overrides={"wsgi.file_wrapper": FileWrapper}).read()
+    assert current_environ.get() is before
+
+
+def test_who_waits_outside_of_a_request_has_no_client_that_could_have_left() -> None:
+    guard = guarded(hello, max_wait=30)
+    held = lease_of(guard.limiter)
+    waiter = Waiter(guard.limiter)
+    held.release()
+    lease = waiter.result()
+    assert isinstance(lease, Lease)
+    lease.release()
+
+
+class AllLeave(Arrivals):
+    def has_left(self, environ: Any, waited: float) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("serve_gone", "reason"), [(False, Reason.CLIENT_GONE), (True, None)])
+def test_whose_client_has_left_in_the_line_is_served_if_that_is_set(
+    serve_gone: bool, reason: Reason | None
+) -> None:
+    limiter = Limiter(1)
+    GuardMiddleware(hello, limiter, shedder=Shedder(serve_gone=serve_gone), arrivals=AllLeave())
+    assert limiter.on_turn is not None
+    with limiter.acquire({}) as lease:  # type: ignore[union-attr]
+        assert limiter.on_turn(lease) is reason
 
 
 def test_an_exempt_request_passes_and_holds_no_lease() -> None:

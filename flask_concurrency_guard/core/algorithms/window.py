@@ -90,7 +90,7 @@ class Window:
     @property
     def has_room(self) -> bool:
         """Whether most found a place, and at once."""
-        return self.new > 0 and self.full * 2 < self.new
+        return self.full * 2 < self.new
 
     @property
     def mean_rtt(self) -> float:
@@ -100,6 +100,4 @@ class Window:
     @property
     def spread(self) -> float:
         """The squared coefficient of variation of how long requests take."""
-        if not self.all_rtt:
-            return 1.0
         return self.all_squares / self.all_rtt / self.all_rtt * (self.done + self.failed) - 1
