@@ -59,6 +59,14 @@ def test_full_wants_nothing_in_flight() -> None:
     )
 
 
+def test_full_after_a_404_that_nobody_has_read() -> None:
+    app, _ = make_app()
+    app.testing = False
+    app.test_client().get("/nothing")
+    with full(app):
+        assert status(app) == 503
+
+
 def test_only() -> None:
     app, guard = make_app(limit=8, max_wait=60)
     with only(app, 2), hold(app), hold(app):

@@ -47,7 +47,7 @@ def render(
     if alive:
         parts += [
             _limits(all_limits(workers), "█░" if can_draw else "#.", columns),
-            _recent(recent_rates(alive, now), columns),
+            _recent(recent_rates(workers, now), columns),
             _workers(alive, now, columns),
             _requests(alive, columns),
         ]

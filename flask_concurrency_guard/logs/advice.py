@@ -50,6 +50,7 @@ class Advice:
 def advise(
     curve: Curve | None,
     limits: Mapping[tuple[bytes, bytes], int],
+    turned_away: int,
     peak_throughput: float,
     processes: int,
 ) -> Advice:
@@ -57,6 +58,7 @@ def advise(
 
     :param curve: what was served with how many in flight, if the log tells.
     :param limits: requests by how many were in flight at their admission, and the limit then.
+    :param turned_away: how many found it reached, and no place in the line.
     :param peak_throughput: how many were served in each of the busiest seconds, in all processes.
     :param processes: how many served at once; 0 if the log doesn't tell.
     """
@@ -71,7 +73,10 @@ def advise(
         )
     if _has_turned(curve):
         return _at_turn(curve, peak_throughput, processes)
+    reached = _reached(limits, turned_away)
     if curve.levels[-1].in_flight < BUSY:
+        if reached is not None and turned_away:
+            return _held_down(curve, *reached)
         return _unknown(
             curve,
             "The app was never busy: next to always, there was one request in flight at most.",
@@ -84,7 +89,6 @@ def advise(
             f"{_where(curve)}, so there is nothing to compare them with.",
             "One that has calmer and busier times tells more, and 'adaptive' tries by itself.",
         )
-    reached = _reached(limits)
     if reached is not None and _is_enough(curve):
         return _about_right(curve, *reached)
     if reached is not None:
@@ -132,6 +136,19 @@ def _above(curve: Curve, limit: int, share: float) -> Advice:
             f"The limit of {limit} was too low: {figures.share(share)} of the requests came when it"
             " was reached, and up to there more in flight meant more served"
             f" ({_described(curve.calm)}; {_described(curve.levels[-1])}).",
+            f"Try {WIDER * limit}, or 'adaptive', and look at a log of that.",
+        ),
+    )
+
+
+def _held_down(curve: Curve, limit: int, share: float) -> Advice:
+    return Advice(
+        WIDER * limit,
+        curve.of_each_process,
+        (
+            f"The limit of {limit} was too low: {figures.share(share)} of the requests came when it"
+            f" was reached, and next to always there was one in flight at most{_where(curve)}, with"
+            " nobody in its way.",
             f"Try {WIDER * limit}, or 'adaptive', and look at a log of that.",
         ),
     )
@@ -216,13 +233,19 @@ def _by_littles_law(curve: Curve, peak_throughput: float, processes: int) -> str
     )
 
 
-def _reached(limits: Mapping[tuple[bytes, bytes], int]) -> tuple[int, float] | None:
+def _reached(
+    limits: Mapping[tuple[bytes, bytes], int], turned_away: int
+) -> tuple[int, float] | None:
     """Return the limit that was reached most often, and by which share of all requests."""
-    total = sum(limits.values())
+    total = sum(limits.values()) + turned_away
     at_limit: dict[int, int] = {}
     for (in_flight, limit), count in limits.items():
         if int(in_flight) >= int(limit):
             at_limit[int(limit)] = at_limit.get(int(limit), 0) + count
+    if limits and turned_away:
+        # Where processes share it, none of them sees how many are in flight in all.
+        usual = int(max(limits, key=lambda key: limits[key])[1])
+        at_limit[usual] = at_limit.get(usual, 0) + turned_away
     if sum(at_limit.values()) < OFTEN * total or not at_limit:
         return None
     return max(at_limit, key=lambda limit: at_limit[limit]), sum(at_limit.values()) / total

@@ -9,6 +9,8 @@ from itertools import accumulate
 from math import isfinite
 from typing import TypeVar
 
+from ..core.decisions import DEFAULT
+from ..core.decisions import Reason
 from .advice import Advice
 from .advice import advise
 from .curve import Curve
@@ -39,6 +41,9 @@ ENOUGH_FOR_RATE = 2
 
 BUSIEST = 0.05
 """Which share of the windows are the busiest times."""
+
+
+_FULL = {Reason.LIMIT, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,4 +297,10 @@ def _advice(curve: Curve | None, tally: Tally, history: History, workers: Worker
     served = sorted(window.ended for window in history.windows)
     busiest = served[-max(1, int(BUSIEST * len(served))) :]
     throughput = sum(busiest) / len(busiest) / history.window if busiest else 0.0
-    return advise(curve, tally.limits, throughput, workers.processes_at_once if workers else 0)
+    turned_away = sum(
+        count
+        for (_, limiter, reason), count in tally.causes.items()
+        if limiter in {"", DEFAULT} and reason in _FULL
+    )
+    processes = workers.processes_at_once if workers else 0
+    return advise(curve, tally.limits, turned_away, throughput, processes)

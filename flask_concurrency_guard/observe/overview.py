@@ -250,7 +250,8 @@ def describe(workers: Sequence[Worker], now: float) -> dict[str, Any]:
     return {
         "time": round(now, 3),
         "limits": [asdict(limit) for limit in all_limits(workers)],
-        "rates": asdict(recent_rates(alive, now)),
+        # Those that have ended, too: a moment ago they served a part of it.
+        "rates": asdict(recent_rates(workers, now)),
         "workers": [_describe(worker, now) for worker in alive],
         "killed": [_describe(worker, now) for worker in killed],
     }

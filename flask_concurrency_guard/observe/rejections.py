@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("flask_concurrency_guard.rejections")
 
+ABOUT_THE_LIMIT = {Reason.LIMIT, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT, Reason.CLIENT}
+"""The other reasons are about the request, or about the process."""
+
 LATE = 5.0
 """After how many seconds a line also says when the last one was rejected."""
 
@@ -151,6 +154,8 @@ at_exit(_write_pending)
 def _reached(new: Mapping[str, int], snapshot: Snapshot, share: int | None) -> str:
     """Return what was reached: the limit, a client's share of it, or both."""
     name = "" if snapshot.name == DEFAULT else f" '{snapshot.name}'"
+    if ABOUT_THE_LIMIT.isdisjoint(new):
+        return f"{snapshot.in_flight} in flight here, and the limit{name} is {snapshot.limit}"
     limit = f"the limit{name} is {snapshot.limit} in flight"
     if share is None or Reason.CLIENT not in new:
         return limit

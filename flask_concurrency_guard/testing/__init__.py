@@ -75,6 +75,7 @@ def full(app: Flask, *, name: str = DEFAULT) -> Iterator[None]:
     :param name: the limit's name; the app's own, where not given.
     :raises SetupError: the app has no guard, or no such limit; or something is in flight still.
     """
+    in_flight(app, name=name)  # What nobody has any more gives its place back.
     with only(app, 1, name=name):
         lease = _limiter(app, name).acquire()
         if isinstance(lease, Rejection):

@@ -19,8 +19,9 @@ from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: E402
 from flask_concurrency_guard import ConcurrencyGuard  # noqa: E402
 
 
-def instrumented(order: str) -> Flask:
+def instrumented(order: str, reject_via: str = "wsgi") -> Flask:
     app = Flask(__name__)
+    app.config["CONCURRENCY_GUARD_REJECT_VIA"] = reject_via
     if order == "before":
         FlaskInstrumentor().instrument_app(app)
     ConcurrencyGuard(app)
@@ -46,4 +47,5 @@ if __name__ == "__main__":
 
     sentry_sdk.init(dsn=None)
     results["sentry"] = found(instrumented("never"))
+    results["sentry via flask"] = found(instrumented("never", "flask"))
     json.dump(results, sys.stdout)

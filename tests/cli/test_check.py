@@ -582,6 +582,7 @@ def test_limits_for_what_is_not_there() -> None:
         ("/items/7/*", []),
         ("/it*", []),
         ("/only-post", []),
+        ("/socket", []),
         ("/nothing", [("warning", "'/nothing', which is exempt, is no route of the app.")]),
         ("/nothing/*", [("warning", "'/nothing/*', which is exempt, is like no route of the"
                          " app.")]),
@@ -594,6 +595,7 @@ def test_exemptions(path: str, found: list[tuple[str, str]]) -> None:
     app.add_url_rule("/items/", "items", str)
     app.add_url_rule("/items/<int:number>", "item", str)
     app.add_url_rule("/only-post", "post", str, methods=["POST"])
+    app.add_url_rule("/socket", "socket", str, websocket=True)
 
     assert findings(app, "exemptions") == found
 

@@ -50,3 +50,10 @@ def test_instrumented_apps() -> None:
             " request' there.",
         ]
     ]
+    assert found["sentry via flask"]["instrumentation"] == [
+        [
+            "note",
+            "Sentry stands in front of the guard: each rejection is a transaction with the name of"
+            " its view there.",
+        ]
+    ]

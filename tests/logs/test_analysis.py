@@ -310,6 +310,16 @@ def test_app_that_was_never_busy_is_told(log: Path) -> None:
     )
 
 
+def test_a_limit_that_holds_all_down_is_too_low_though_nobody_was_busy(log: Path) -> None:
+    served = pool_log(100, 1, limit=2)
+    # As of a limit that processes share: none of them has reached it by itself.
+    turned_away = [logfmt(rejection(number / 50)) for number in range(len(served))]
+    report = report_of(write(log, served + turned_away))
+
+    assert report.advice.limit == 4
+    assert sentences_of(report).startswith("The limit of 2 was too low: 50.0 % of the requests")
+
+
 def test_one_request_at_a_time_is_told(log: Path) -> None:
     report = report_of(write(log, pool_log(100, 1)))
 

@@ -13,6 +13,7 @@ from flask_concurrency_guard.observe.history import write_durations
 from flask_concurrency_guard.observe.overview import Points
 from flask_concurrency_guard.observe.overview import _filled
 from flask_concurrency_guard.observe.overview import all_limits
+from flask_concurrency_guard.observe.overview import describe
 from flask_concurrency_guard.observe.overview import recent_rates
 from flask_concurrency_guard.observe.workers import Change
 from flask_concurrency_guard.observe.workers import Worker
@@ -129,6 +130,12 @@ def test_what_is_now_is_the_last_ten_seconds() -> None:
     rates = recent_rates([worker(*map(sample, steps)), worker(*map(sample, steps))], NOW)
     assert (rates.good, rates.failed, rates.rejected) == (10, 2, 4)
     assert rates.p50 == pytest.approx(0.1, rel=0.13)
+
+
+def test_what_is_now_includes_those_that_have_ended_since() -> None:
+    steps = range(LAST - 4, LAST + 1)
+    told = describe([worker(*map(sample, steps)), worker(*map(sample, steps), is_alive=False)], NOW)
+    assert told["rates"]["good"] == 10
 
 
 def test_where_nothing_happens_there_is_no_latency() -> None:

@@ -119,6 +119,19 @@ def test_a_line_that_comes_late_says_when_it_was(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_what_is_not_about_the_limit_tells_how_many_there_are(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = Logged()
+    logged.limiter.set_limit(3)
+    for _ in range(2):
+        logged.limiter.reject(Reason.OVERLOAD)
+    logged.log.write()
+    assert caplog.messages == [
+        "Rejected 2 requests (overload 2); 1 in flight here, and the limit is 3."
+    ]
+
+
 def test_shadow_mode_says_so(caplog: pytest.LogCaptureFixture) -> None:
     logged = Logged(mode="shadow")
     logged.log.enforced = False

@@ -275,7 +275,7 @@ def test_shadow_mode_counts_and_tells_and_admits(caplog: pytest.LogCaptureFixtur
     assert guard.snapshot().rejected["too_old"] == 1
     assert guard.limiter.in_flight == 0
     assert caplog.messages == [
-        "Would have rejected 1 request (too_old 1); the limit is 1 in flight."
+        "Would have rejected 1 request (too_old 1); 0 in flight here, and the limit is 1."
     ]
 
 
@@ -301,7 +301,9 @@ def test_shadow_mode_tells_of_a_wait_that_was_too_long_at_its_end() -> None:
 def test_rejections_are_logged_with_their_reasons(caplog: pytest.LogCaptureFixture) -> None:
     guard = guarded(max_age=2, trusts=True)
     ask(guard, X_Request_Start=start(3))
-    assert caplog.messages == ["Rejected 1 request (too_old 1); the limit is 1 in flight."]
+    assert caplog.messages == [
+        "Rejected 1 request (too_old 1); 0 in flight here, and the limit is 1."
+    ]
 
 
 @pytest.mark.parametrize(

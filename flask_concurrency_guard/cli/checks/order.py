@@ -28,6 +28,11 @@ _rejections = {
     "flask": "have those that are rejected, but without a status",
 }
 
+_transactions = {
+    "wsgi": "'generic WSGI request'",
+    "flask": "with the name of its view",
+}
+
 
 def check_order(subject: Subject) -> Iterator[Finding]:
     """Say what requests pass, before and after the guard."""
@@ -92,7 +97,7 @@ def check_instrumentation(subject: Subject) -> Iterator[Finding]:
     if _is_from(SENTRY, Flask.__call__) or any(_is_from(SENTRY, each) for each in front):
         yield note(
             "Sentry stands in front of the guard: each rejection is a transaction"
-            " 'generic WSGI request' there.",
+            f" {_transactions[subject.state.settings.reject_via]} there.",
             "Drop those in 'before_send_transaction', if they are too many.",
         )
     if any(_is_from(OTEL, each) for each in back):

@@ -117,7 +117,8 @@ def _redirect(app: Flask, path: str) -> str | None:
     """Return the path that `path` redirects to; nothing if it has a view; None if it has none."""
     for rule in app.url_map.iter_rules():
         server, subdomain = _place(app, rule)
-        adapter = app.url_map.bind(server, subdomain=subdomain)
+        scheme = "ws" if rule.websocket else "http"
+        adapter = app.url_map.bind(server, subdomain=subdomain, url_scheme=scheme)
         try:
             adapter.match(path, method=next(iter(rule.methods or {"GET"})))
         except RequestRedirect as redirect:
