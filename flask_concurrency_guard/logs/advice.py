@@ -32,6 +32,9 @@ BUSY = 1.5
 WIDE = 1.5
 """Levels that differ less tell nothing."""
 
+FEWER = 0.8
+"""If less than that is served with more in flight, it may not be their number that is to blame."""
+
 WIDER = 2
 """By how much to raise a limit that was too low."""
 
@@ -189,6 +192,12 @@ def _at_turn(curve: Curve, peak_throughput: float, processes: int) -> Advice:
         f"From about {_number(turn.in_flight)} in flight on, more of them took longer and brought"
         f" next to nothing ({_described(turn)}; {_described(highest)})."
     ]
+    if highest.throughput < FEWER * turn.throughput:
+        sentences.append(
+            f"With {_number(highest.in_flight)} even less was served. Either they stand in each"
+            " other's way, or something else was slow at that time, and then this limit is too"
+            " low: a log of that time alone shows which."
+        )
     below = curve.below(turn)
     if below is not None and turn.in_flight >= GAP * below.in_flight:
         at_work = curve.best.throughput * curve.calm.latency

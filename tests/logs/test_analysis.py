@@ -320,6 +320,13 @@ def test_a_limit_that_holds_all_down_is_too_low_though_nobody_was_busy(log: Path
     assert sentences_of(report).startswith("The limit of 2 was too low: 50.0 % of the requests")
 
 
+def test_where_more_in_flight_served_less_the_number_may_not_be_to_blame(log: Path) -> None:
+    report = report_of(write(log, pool_log(4, 12, slower=2.0)))
+
+    assert "With 12 even less was served." in sentences_of(report)
+    assert "even less" not in sentences_of(report_of(write(log, pool_log(4, 12))))
+
+
 def test_one_request_at_a_time_is_told(log: Path) -> None:
     report = report_of(write(log, pool_log(100, 1)))
 

@@ -275,7 +275,7 @@ def test_shadow_mode_counts_and_tells_and_admits(caplog: pytest.LogCaptureFixtur
     assert guard.snapshot().rejected["too_old"] == 1
     assert guard.limiter.in_flight == 0
     assert caplog.messages == [
-        "Would have rejected 1 request (too_old 1); 0 in flight here, and the limit is 1."
+        "Would have rejected 1 request (too_old 1); 1 in flight here, and the limit is 1."
     ]
 
 
