@@ -179,9 +179,16 @@ GUNICORN = "--server gunicorn"
             id="as-many-threads-as-places",
         ),
         pytest.param(
-            f"{GUNICORN} --threads 9",
+            f"{GUNICORN} --threads 16",
             {"limit": 8},
-            ("ok", "The limit of 8 is below the 9 threads of a process."),
+            ("note", "The limit of 8 and a line of 8 can take all 16 threads of a process, so"
+             " rejections and exempt paths wait as well."),
+            id="line-that-is-not-said",
+        ),
+        pytest.param(
+            f"{GUNICORN} --threads 17",
+            {"limit": 8},
+            ("ok", "The limit of 8 is below the 17 threads of a process."),
             id="one-thread-more",
         ),
         pytest.param(
@@ -301,11 +308,11 @@ def test_server_that_the_environment_tells_is_shown(arguments: str, server: str)
     ("said", "found"),
     [
         (
-            {"GUNICORN_CMD_ARGS": "--bind :80 -w 3 --threads=8 -k gthread"},
+            {"GUNICORN_CMD_ARGS": "--bind :80 -w 3 --threads=9 -k gthread"},
             "3 workers with the limit of 4 each admit up to 12.",
         ),
         (
-            {"GUNICORN_CMD_ARGS": "--threads 8", "WEB_CONCURRENCY": "2"},
+            {"GUNICORN_CMD_ARGS": "--threads 9", "WEB_CONCURRENCY": "2"},
             "2 workers with the limit of 4 each admit up to 8.",
         ),
     ],
@@ -355,11 +362,11 @@ def test_server_that_can_not_be(args: list[str], said: dict[str, str], message: 
 def test_config_of_gunicorn_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "gunicorn.conf.py").write_text("raise SystemExit")
     monkeypatch.chdir(tmp_path)
-    found = findings(make_app(limit=2)[0], "threads", "--server", "gunicorn", "--threads", "4")
+    found = findings(make_app(limit=2)[0], "threads", "--server", "gunicorn", "--threads", "5")
 
     assert found == [
         ("note", "'gunicorn.conf.py' is not read: it is a program."),
-        ("ok", "The limit of 2 is below the 4 threads of a process."),
+        ("ok", "The limit of 2 is below the 5 threads of a process."),
     ]
 
 

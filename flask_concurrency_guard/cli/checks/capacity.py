@@ -84,8 +84,11 @@ def _reachable(limit: AppLimit, plan: Plan) -> Iterator[Finding]:
         )
         return
     queue = limit.settings.max_queue
-    if queue is not None and not is_shared and number + queue >= plan.threads:
-        yield warning(
+    # Where it isn't said, it is as long as the limit.
+    say = note if queue is None else warning
+    queue = number if queue is None else queue
+    if not is_shared and number + queue >= plan.threads:
+        yield say(
             f"{name[0].upper()}{name[1:]} of {number} and a line of {queue} can take all"
             f" {plan.threads} {plan.unit}s of a process, so rejections and exempt paths wait as"
             " well.",
