@@ -279,6 +279,23 @@ def test_what_comes_after_a_pause_is_a_burst() -> None:
     assert shed_of_a_burst() == 0
 
 
+def test_the_bound_is_as_many_times_as_long_as_somebody_is_patient() -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.02)
+    for _ in range(1000):
+        clock.now += 0.0025
+        controller.is_overdue(0.3)
+    bound = controller.bound
+    told = [(1.1, 1.0), (3.9, 4.0), (4.1, 4.0), (0.6, 0.5), (0.4, 0.5)]
+    assert [controller.is_overdue(times * bound, patience) for times, patience in told] == [
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
 def test_who_waited_while_no_thread_came_free_makes_no_pause() -> None:
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: 0.02)
