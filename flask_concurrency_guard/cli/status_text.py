@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import click
@@ -232,7 +233,11 @@ def _requests(alive: Iterable[Worker], columns: int) -> list[str]:
         )
         lines.append(f"{front}{_request(request, columns - len(front))}")
     if len(serving) > MOST_REQUESTS:
-        lines.append(f"{'':>{wide}}  and {len(serving) - MOST_REQUESTS} more")
+        more = f"{'':>{wide}}  and {len(serving) - MOST_REQUESTS} more"
+        ((what, count),) = Counter(request.what for request, _ in serving).most_common(1)
+        if 2 * count > len(serving):
+            more += f"; {count} of all {len(serving)} are {what}"
+        lines.append(_cut(more, columns))
     return lines
 
 

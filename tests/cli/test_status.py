@@ -167,6 +167,14 @@ def test_on_a_wide_terminal_there_is_more_of_a_path() -> None:
     assert f"GET /{'x' * 28}... (reports)" in text(worker(serving=serving), columns=80)
 
 
+def test_what_most_requests_are_is_told_where_not_all_are_shown() -> None:
+    serving = [Serving("GET /search", 9.0, number, ()) for number in range(12)]
+    serving += [Serving(f"GET /items/{number}", 1.0, number, ()) for number in range(8)]
+    assert "  and 10 more; 12 of all 20 are GET /search" in text(worker(serving=tuple(serving)))
+    shown = text(worker(serving=tuple(serving[4:])))
+    assert shown.splitlines()[-1].endswith("  and 6 more")
+
+
 def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:
     shown = text(
         worker(1, written=NOW - 12),
