@@ -299,8 +299,9 @@ def _advice(curve: Curve | None, tally: Tally, history: History, workers: Worker
     throughput = sum(busiest) / len(busiest) / history.window if busiest else 0.0
     turned_away = sum(
         count
-        for (_, limiter, reason), count in tally.causes.items()
-        if limiter in {"", DEFAULT} and reason in _FULL
+        for (outcome, limiter, reason), count in tally.causes.items()
+        # Who was admitted all the same, in shadow mode, is among the others.
+        if outcome == "rejected" and limiter in {"", DEFAULT} and reason in _FULL
     )
     processes = workers.processes_at_once if workers else 0
     return advise(curve, tally.limits, turned_away, throughput, processes)
