@@ -28,6 +28,10 @@ UNKNOWN = Arrival()
 
 _STARTS = ("HTTP_X_REQUEST_START", "HTTP_X_QUEUE_START")
 
+# In daemon mode: when Apache has turned to a process of the app, in microseconds since 1970, as a
+# string; seconds as a float from mod_wsgi 6 on. No client can set it.
+_MOD_WSGI_START = "mod_wsgi.queue_start"
+
 
 class Arrivals:
     """Look at each request as it comes.
@@ -68,14 +72,14 @@ class Arrivals:
         connections = self._connections
         blind = connections.blind_server
         if blind is not None and environ.get("SERVER_SOFTWARE") == blind:
-            if not self._reads_headers:
-                return UNKNOWN
             connection = None
         else:
             connection = connections.find(environ)
         known = None if connection is None else kernel.look(connection, "HTTP_EXPECT" in environ)
         if known is not None:
             arrival = Arrival(known[0], None, known[1])
+        elif start := environ.get(_MOD_WSGI_START):
+            arrival = Arrival(self._read_age(str(start)))
         elif self._reads_headers:
             arrival = Arrival()
         else:
@@ -103,7 +107,7 @@ class Arrivals:
         age = self._age_by_header(environ) if self._trusts else None
         # What the kernel says is never too high. So the higher one is nearer to the truth.
         if age is not None and (arrival.age is None or age > arrival.age):
-            arrival.age = round(age, 3)
+            arrival.age = age
         if self._deadline_key is not None and (patience := environ.get(self._deadline_key)):
             arrival.patience = read_patience(patience, self._deadline_unit, self.odd_headers)
 
@@ -112,8 +116,12 @@ class Arrivals:
             if value := environ.get(key):
                 if _body_came_first(environ):
                     return None  # It would count the time that the client took to send it.
-                return read_age(value, self._clock(), self.odd_headers)
+                return self._read_age(value)
         return None
+
+    def _read_age(self, start: str) -> float | None:
+        age = read_age(start, self._clock(), self.odd_headers)
+        return None if age is None else round(age, 3)
 
 
 def _has_hung_up(connection: Connection, waited: float | None) -> bool:

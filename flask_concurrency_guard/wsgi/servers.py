@@ -78,6 +78,8 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
     """Return the server that is calling the app; None where it doesn't tell, or has no bound."""
     if "uwsgi" in sys.modules and "uwsgi.version" in environ:
         return _uwsgi(sys.modules["uwsgi"])
+    if "mod_wsgi" in sys.modules and "mod_wsgi.version" in environ:
+        return _mod_wsgi(sys.modules["mod_wsgi"])
     for frame in _callers():
         module = frame.f_globals.get("__name__", "")
         for prefix, probe in _PROBES.items():
@@ -133,6 +135,14 @@ def _cheroot(names: dict[str, Any]) -> Server | None:
     return Server("cheroot", names["self"].req.server.requests.min, "numthreads=")
 
 
+def _bjoern(names: dict[str, Any]) -> Server | None:
+    return Server("bjoern", 1, "it can't; gunicorn and waitress can")
+
+
+def _uvicorn(names: dict[str, Any]) -> Server | None:
+    return Server("uvicorn's own WSGI", names["self"].executor._max_workers, "workers=")
+
+
 def _a2wsgi(names: dict[str, Any]) -> Server | None:
     return Server("a2wsgi", names["self"].executor._max_workers, "workers=")
 
@@ -155,11 +165,19 @@ def _uwsgi(uwsgi: Any) -> Server | None:
     return Server("uWSGI", uwsgi.cores, "--threads")
 
 
+def _mod_wsgi(mod_wsgi: Any) -> Server | None:
+    in_daemon = bool(mod_wsgi.process_group)
+    option = "threads= of WSGIDaemonProcess" if in_daemon else "ThreadsPerChild"
+    return Server("mod_wsgi", mod_wsgi.threads_per_process, option)
+
+
 _PROBES: dict[str, Callable[[dict[str, Any]], Server | None]] = {
     "gunicorn.workers.": _gunicorn,
     "werkzeug.serving": _werkzeug,
     "waitress.task": _waitress,
     "cheroot.": _cheroot,
+    "bjoern": _bjoern,
+    "uvicorn.middleware.wsgi": _uvicorn,
     "a2wsgi.wsgi": _a2wsgi,
     "asgiref.wsgi": _asgiref,
     "gevent.pywsgi": _gevent,

@@ -6,11 +6,49 @@ Run as ``python -m servers.launch NAME PORT THREADS``.
 from __future__ import annotations
 
 import importlib
+import json
+import os
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 HOST = "127.0.0.1"
+
+APACHE = """
+ServerName localhost
+ServerRoot {folder}
+DefaultRuntimeDir {folder}
+PidFile {folder}/pid
+ErrorLog /dev/stderr
+Mutex file:{folder} default
+Listen {host}:{port}
+# For those who are root, as whom it would not run.
+User #65534
+Group #65534
+LoadModule mpm_event_module {modules}/mod_mpm_event.so
+LoadModule authz_core_module {modules}/mod_authz_core.so
+LoadModule wsgi_module {modules}/mod_wsgi.so
+WSGISocketPrefix {folder}/
+WSGIDaemonProcess app threads={threads} python-home={home} python-path={path}
+WSGIProcessGroup app
+WSGIApplicationGroup %{{GLOBAL}}
+WSGIScriptAlias / {folder}/app.wsgi
+<Directory {folder}>
+    Require all granted
+</Directory>
+"""
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
+
+# Apache gives its own environment to nobody.
+WSGI_SCRIPT = """
+import json
+import os
+
+os.environ.update(json.loads({environ!r}))
+
+from servers.app import application
+"""
 
 
 def dev(app: Any, port: int, threads: int) -> None:
@@ -53,8 +91,25 @@ def eventlet(app: Any, port: int, threads: int) -> None:
     eventlet.wsgi.server(listener, app, log_output=False, max_size=threads or None)
 
 
+def mod_wsgi(port: int, threads: int) -> None:
+    folder = Path.cwd()
+    folder.chmod(0o755)
+    script = WSGI_SCRIPT.format(environ=json.dumps(dict(os.environ)))
+    (folder / "app.wsgi").write_text(script)
+    config = folder / "apache.conf"
+    config.write_text(
+        APACHE.format(
+            folder=folder, host=HOST, port=port, threads=threads, modules=APACHE_MODULES,
+            home=sys.prefix, path=os.environ["PYTHONPATH"],
+        )
+    )  # fmt: skip
+    os.execlp("apache2", "apache2", "-f", str(config), "-D", "FOREGROUND")
+
+
 if __name__ == "__main__":
     name, port, threads = sys.argv[1:]
+    if name == "mod_wsgi":
+        mod_wsgi(int(port), int(threads))
     if name == "gevent":
         importlib.import_module("gevent.monkey").patch_all()
     if name == "eventlet":

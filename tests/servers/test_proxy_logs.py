@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from servers.launch import APACHE_MODULES
 from servers.running import HOST
 from servers.running import KINDS
 from servers.running import PATIENCE
@@ -65,7 +66,6 @@ ProxyPass / http://{host}:{upstream}/
 {documented}
 CustomLog {folder}/access.log guarded
 """
-APACHE_MODULES = Path("/usr/lib/apache2/modules")
 
 
 def documented(language: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from log_support import report_of
+from servers.launch import APACHE_MODULES
 from servers.running import HOST
 from servers.running import KINDS
 from servers.running import Server
@@ -17,7 +18,6 @@ from servers.running import free_port
 from servers.running import start
 from servers.running import wait_until
 from servers.test_proxy_logs import APACHE
-from servers.test_proxy_logs import APACHE_MODULES
 from servers.test_proxy_logs import NGINX
 from servers.test_proxy_logs import running
 

@@ -11,9 +11,21 @@ from servers.running import THREADS
 from servers.running import Kind
 from servers.running import Server
 from servers.running import launched
+from servers.running import python
 from servers.running import start
+from servers.running import uvicorn
 
 NEVER = "can never be reached"
+
+WITHOUT_A2WSGI = """
+import sys
+
+sys.modules["a2wsgi"] = None
+
+from uvicorn import main
+
+main()
+"""
 
 
 def warnings_of(server: Server) -> list[str]:
@@ -62,22 +74,30 @@ def test_server_is_known_to_an_app_that_was_warmed_up(extra: tuple[str, ...]) ->
             KINDS["gunicorn-gevent"],
             ("--worker-connections", "5"),
             "gunicorn (gevent) serves at most 5 requests at once in this process, so the limit of"
-            " 8 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
+            " 10 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
             " threads than the limit (--worker-connections).",
             id="gunicorn-gevent",
         ),
         pytest.param(
             replace(KINDS["gevent"], command=launched("gevent", "5")),
             (),
-            "gevent serves at most 5 requests at once in this process, so the limit of 8 can"
+            "gevent serves at most 5 requests at once in this process, so the limit of 10 can"
             " never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
             " threads than the limit (spawn=).",
             id="gevent",
         ),
+        pytest.param(
+            Kind("uvicorn", (*python("-c", WITHOUT_A2WSGI), *uvicorn("")[3:-1], "{app}")),
+            ("--interface", "wsgi"),
+            "uvicorn's own WSGI serves at most 10 requests at once in this process, so the limit"
+            " of 10 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 9 or less, or give it"
+            " more threads than the limit (workers=).",
+            id="uvicorn",
+        ),
     ],
 )
-def test_pool_of_greenlets_is_known(kind: Kind, extra: tuple[str, ...], says: str) -> None:
-    with start(kind, *extra, limit=8) as server:
+def test_pool_of_another_kind_is_known(kind: Kind, extra: tuple[str, ...], says: str) -> None:
+    with start(kind, *extra, limit=10) as server:
         server.ask("/ping")
         (warning,) = warnings_of(server)
 

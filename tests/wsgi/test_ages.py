@@ -116,6 +116,35 @@ def test_age_by_a_trusted_header() -> None:
     assert called.headers["X-Queue-Age"] == f"{called.environ[AGE]:.3f}"
 
 
+@pytest.mark.parametrize(
+    ("told", "age"),
+    [
+        pytest.param(str(int((NOW - 2.5) * 1e6)), 2.5, id="4.9"),
+        pytest.param(NOW - 2.5, 2.5, id="6"),
+        pytest.param(0.0, None, id="6-embedded"),
+        pytest.param(NOW + 1, 0.0, id="clock-set-back"),
+        pytest.param(NOW - 1e6, None, id="clock-set-forward"),
+    ],
+)
+def test_age_by_mod_wsgi(told: object, age: float | None) -> None:
+    guard = guarded()
+    for _ in range(2):  # No connection is looked for in the second one.
+        apache = {"SERVER_SOFTWARE": "Apache", "mod_wsgi.queue_start": told}
+        called = call(guard, environ_base=apache)
+        assert called.environ.get(AGE) == age
+        called.close()
+
+
+def test_age_by_mod_wsgi_and_by_a_proxy_before_it() -> None:
+    called = call(
+        guarded(trusts=True),
+        environ_base={"mod_wsgi.queue_start": NOW - 1},
+        headers={"X-Request-Start": start(3)},
+    )
+    assert called.environ[AGE] == 3.0
+    called.close()
+
+
 def test_first_of_the_two_headers_counts() -> None:
     guard = guarded(trusts=True, limit=3)
     assert ask(guard, X_Queue_Start=start(2)).environ[AGE] == 2
