@@ -26,6 +26,8 @@ NARROWEST, COLUMNS, WIDEST = 60, 80, 120
 SHORTEST_BAR, BAR = 8, 20
 MOST_REQUESTS = 10
 MOST_KILLED = 3
+OLD = 0.1
+"""For how many seconds a request has waited before it is worth a line."""
 LONGEST = 999
 """How many days are still told. What is more comes of a clock that was set."""
 
@@ -199,6 +201,11 @@ def _workers(alive: Sequence[Worker], now: float, columns: int) -> list[str]:
         if silent := worker.silent_for(now):
             told = f"has said nothing for {duration(silent)}: it hangs, or was stopped"
             lines += _under(told, "red", columns)
+        is_serving = rates.good or rates.failed or rates.rejected
+        if is_serving and worker.queue_age is not None and worker.queue_age >= OLD:
+            waited = duration(worker.queue_age)
+            told = f"the newest request had waited {waited} in front of the app"
+            lines += _under(told, "yellow", columns)
         if worker.is_draining:
             lines += _under("draining: admits nobody any more", "yellow", columns)
     return lines

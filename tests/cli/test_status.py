@@ -117,6 +117,7 @@ def test_it_is_never_wider_than_the_terminal(columns: int) -> None:
         server="a server with a very long name",
         threads=1000,
         is_draining=True,
+        queue_age=9.9,
         written=NOW - 9,
         limits=(
             limit(
@@ -188,6 +189,14 @@ def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:
     assert "Worker 3 died 500 ms ago, with 8 in flight.\n        6.2 s  GET /reports/march" in shown
     assert "Worker 4" not in shown
     assert "Worker 5 died 500 ms ago" in shown
+
+
+def test_a_worker_with_a_queue_in_front_of_it_says_so() -> None:
+    waited = "the newest request had waited 450 ms in front of the app"
+    assert waited in text(worker(queue_age=0.45))
+    assert "in front of" not in text(worker(queue_age=0.09))
+    # It was minutes ago that it came.
+    assert "in front of" not in text(worker(queue_age=0.45, history=()))
 
 
 def test_a_limit_of_the_host_is_not_added_up() -> None:
