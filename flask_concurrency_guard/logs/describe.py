@@ -8,10 +8,10 @@ from . import figures
 from .analysis import Report
 from .analysis import Traffic
 from .describe_limit import limit_section
+from .describe_times import over_time
 from .describe_times import routes_section
 from .describe_times import slowest_section
 from .describe_times import times_section
-from .document import Chart
 from .document import Document
 from .document import Section
 from .document import Table
@@ -88,7 +88,7 @@ def _traffic(report: Report) -> Section:
     section.parts.append(Table((), rows))
     if traffic is not None and traffic.mean_rate is not None:
         rates = [moment.rate for moment in report.moments]
-        section.parts.append(_chart(report, "requests a second", rates))
+        section.parts.append(over_time(report, "requests a second", rates))
     return section
 
 
@@ -135,7 +135,7 @@ def _outcomes(report: Report) -> Section:
         section.parts.append(Table(columns, causes, left=3))
     rejected = [moment.rejected for moment in report.moments]
     if any(rejected):
-        section.parts.append(_chart(report, "rejected a second", rejected, is_bad=True))
+        section.parts.append(over_time(report, "rejected a second", rejected, is_bad=True))
     return section
 
 
@@ -166,7 +166,7 @@ def _concurrency(report: Report) -> Section:
     if concurrency is not None:
         section.parts.append(_looked(concurrency.every, is_mean=concurrency.is_mean))
         section.parts.append(
-            _chart(
+            over_time(
                 report,
                 "in flight",
                 [moment.in_flight for moment in report.moments],
@@ -201,26 +201,6 @@ def _workers(report: Report) -> Iterator[tuple[str, str]]:
     if workers.threads > 1:
         share = figures.share(workers.busiest_thread_share)
         yield "the busiest of them", f"{workers.busiest_thread}, with {share} of the requests"
-
-
-def _chart(
-    report: Report,
-    title: str,
-    values: list[float],
-    peaks: list[float] | None = None,
-    *,
-    is_bad: bool = False,
-) -> Chart:
-    traffic = report.traffic
-    assert traffic is not None
-    return Chart(
-        title,
-        values,
-        shown_time(traffic.first),
-        shown_time(traffic.last),
-        peaks=peaks or (),
-        is_bad=is_bad,
-    )
 
 
 def _of(count: int, of: int) -> str:

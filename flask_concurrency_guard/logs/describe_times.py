@@ -6,12 +6,16 @@ from . import figures
 from .analysis import Report
 from .analysis import Route
 from .analysis import SlowRequest
+from .document import Chart
 from .document import Section
 from .document import Table
 from .histogram import Spread
 from .requests import REJECTED_BY_STATUS
 from .terminal import harmless
 from .times import shown_time
+
+ENOUGH = 5
+"""How many requests a moment must have, in the mean, for one of them not to make the mean."""
 
 LONGEST_PATH = 60
 """So many characters of a path are shown."""
@@ -41,7 +45,37 @@ def times_section(report: Report) -> Section:
         )
     if rows:
         section.parts.append(Table(("", "mean", *FOLLOWED, "requests"), rows))
+    if report.durations is not None and report.durations.count >= ENOUGH * len(report.moments):
+        means = [1000 * mean for mean in _means(report)]
+        section.parts.append(over_time(report, "mean duration in ms", means, is_bad=True))
     return section
+
+
+def over_time(
+    report: Report,
+    title: str,
+    values: list[float],
+    peaks: list[float] | None = None,
+    *,
+    is_bad: bool = False,
+) -> Chart:
+    """Return a chart of the moments of a report that has some."""
+    traffic = report.traffic
+    assert traffic is not None
+    return Chart(
+        title,
+        values,
+        shown_time(traffic.first),
+        shown_time(traffic.last),
+        peaks=peaks or (),
+        is_bad=is_bad,
+    )
+
+
+def _means(report: Report) -> list[float]:
+    """By Little's law, n in flight of whom m are over in a second take n / m seconds each."""
+    least = 1 / report.step
+    return [moment.in_flight / max(moment.served, least) for moment in report.moments]
 
 
 def _spread(spread: Spread) -> list[str]:

@@ -25,6 +25,8 @@ class Moment:
     """How many came in a second, in the mean."""
     rejected: float = 0.0
     """How many of these were rejected."""
+    served: float = 0.0
+    """How many were over in a second, in the mean, that weren't rejected."""
     in_flight: float = 0.0
     """How many were in flight, in the mean."""
     peak: float = 0.0
@@ -154,10 +156,11 @@ class _Moments:
     def add(self, stretch: Stretch) -> None:
         slot, left, in_flight = stretch.slot - self._origin, stretch.slots, stretch.in_flight
         place = slot // self.size
-        if stretch.begun or stretch.rejected:
+        if stretch.begun or stretch.ended or stretch.rejected:
             moment = self.moments[place]
             moment.rate += (stretch.begun + stretch.rejected) / self._seconds
             moment.rejected += stretch.rejected / self._seconds
+            moment.served += stretch.ended / self._seconds
         while left > 0 and place < len(self.moments):
             share = min(left, (place + 1) * self.size - slot)
             moment = self.moments[place]

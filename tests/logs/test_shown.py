@@ -169,10 +169,34 @@ def test_page_is_whole_and_needs_nothing_else(document: Document) -> None:
     assert elements.open == []
     assert elements.links == []
     assert not {"script", "link", "img", "iframe"} & set(elements.seen)
-    assert elements.seen.count("svg") == 5
+    assert elements.seen.count("svg") == 6
     assert "url(" not in text
     assert "&lt;script&gt;" in text
     assert "\x1b" not in text
+
+
+def durations_over_time(path: Path, each_second: int) -> list[float]:
+    """Return the chart of ten seconds of 0.1 s each, and then ten of 0.5 s each."""
+    starts = [number / each_second for number in range(20 * each_second)]
+    entries = [entry(start, duration=0.1 if start < 10 else 0.5) for start in starts]
+    parts = [
+        part
+        for section in describe(report_of(write(path, map(logfmt, entries)))).sections
+        for part in section.parts
+    ]
+    charts = {part.title: part for part in parts if isinstance(part, Chart)}
+    return list(charts["mean duration in ms"].values) if "mean duration in ms" in charts else []
+
+
+def test_durations_are_shown_over_time(tmp_path: Path) -> None:
+    means = durations_over_time(tmp_path / "log", 100)
+    begin, end = len(means) // 4, 3 * len(means) // 4
+    assert means[begin] == pytest.approx(100, rel=0.1)
+    assert means[end] == pytest.approx(500, rel=0.1)
+
+
+def test_few_durations_are_not_shown_over_time(tmp_path: Path) -> None:
+    assert durations_over_time(tmp_path / "log", 20) == []
 
 
 def test_bars_are_as_high_as_their_values() -> None:
