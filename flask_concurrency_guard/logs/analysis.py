@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from .history import History
 from .history import Moment
 from .history import look_back
 from .reading import File
+from .requests import SERVED
 from .requests import text_of
 from .tally import Slow
 from .tally import Tally
@@ -31,7 +33,7 @@ from .tally import Tally
 Who = TypeVar("Who")
 
 MOST_ROUTES = 10
-"""So many of the slowest paths are shown."""
+"""So many of the slowest paths are shown, and of those that were rejected most often."""
 
 SHORTEST_WINDOW = 0.25
 """Seconds in which to see how much is served with how many in flight."""
@@ -97,6 +99,17 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class RejectedRoute:
+    """How many requests of a path were rejected."""
+
+    method: str
+    path: str
+    count: int
+    share: float | None
+    """Of its requests; None if the log has no durations, so that the others weren't counted."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlowRequest:
     """One of the slowest requests."""
 
@@ -137,6 +150,8 @@ class Report:
     routes: tuple[Route, ...]
     route_count: int
     routes_are_folded: bool
+    rejected_routes: tuple[RejectedRoute, ...]
+    rejected_route_count: int
     slowest: tuple[SlowRequest, ...]
     levels: tuple[Level, ...]
     levels_are_of_each_process: bool
@@ -153,6 +168,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
     :param files: what they were read from.
     """
     histograms = tally.paths.histograms(tally.longest)
+    rejections = tally.paths.rejections()
     durations = _durations(histograms.values(), tally.longest).spread()
     history = _history(tally, durations)
     traffic = _traffic(tally, history)
@@ -180,6 +196,8 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
         routes=_routes(histograms),
         route_count=len(histograms),
         routes_are_folded=tally.paths.is_folded,
+        rejected_routes=_rejected_routes(rejections, histograms, tally),
+        rejected_route_count=len(rejections),
         slowest=tuple(_slow(each) for each in tally.slowest),
         levels=curve.levels if curve else (),
         levels_are_of_each_process=bool(curve and curve.of_each_process),
@@ -281,6 +299,21 @@ def _routes(histograms: Mapping[tuple[bytes, bytes], Histogram]) -> tuple[Route,
         if spread is not None:
             share = histogram.seconds / whole if whole else 0.0
             found.append(Route(text_of(method), text_of(path), share, spread))
+    return tuple(found)
+
+
+def _rejected_routes(
+    rejections: Counter[tuple[bytes, bytes]],
+    histograms: Mapping[tuple[bytes, bytes], Histogram],
+    tally: Tally,
+) -> tuple[RejectedRoute, ...]:
+    all_are_measured = tally.measured == sum(tally.outcomes[outcome] for outcome in SERVED)
+    found = []
+    for route, count in rejections.most_common(MOST_ROUTES):
+        served = histograms[route].total if route in histograms else 0
+        share = count / (count + served) if all_are_measured else None
+        method, path = map(text_of, route)
+        found.append(RejectedRoute(method, path, count, share))
     return tuple(found)
 
 

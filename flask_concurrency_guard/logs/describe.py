@@ -10,6 +10,7 @@ from .analysis import Traffic
 from .describe_limit import limit_section
 from .describe_times import over_time
 from .describe_times import routes_section
+from .describe_times import shortened
 from .describe_times import slowest_section
 from .describe_times import times_section
 from .document import Document
@@ -133,10 +134,29 @@ def _outcomes(report: Report) -> Section:
         ]
         columns = ("limit", "reason", "decision", "requests", "of all")
         section.parts.append(Table(columns, causes, left=3))
+    section.parts += _rejected_routes(report)
     rejected = [moment.rejected for moment in report.moments]
     if any(rejected):
         section.parts.append(over_time(report, "rejected a second", rejected, is_bad=True))
     return section
+
+
+def _rejected_routes(report: Report) -> Iterator[str | Table]:
+    if report.rejected_route_count < 2:
+        return
+    rows = [
+        (
+            route.method,
+            shortened(route.path),
+            figures.count(route.count),
+            "" if route.share is None else figures.share(route.share),
+        )
+        for route in report.rejected_routes
+    ]
+    yield Table(("", "path", "rejected", "of its requests"), rows, left=2)
+    more = report.rejected_route_count - len(rows)
+    if more > 0:
+        yield f"And {figures.count(more)} more."
 
 
 def _concurrency(report: Report) -> Section:

@@ -38,7 +38,7 @@ def times_section(report: Report) -> Section:
         for name, spread in named.items()
         if spread is not None
     ]
-    if report.durations is None:
+    if report.durations is None and report.rejection_durations is None:
         section.parts.append(
             "The log has no durations. Let the server write them: 'duration=%(L)s' for gunicorn,"
             " 'request_time=$request_time' for nginx, 'duration=%D' for Apache."

@@ -1,4 +1,4 @@
-"""How long requests took by method and path, for a bounded number of paths."""
+"""How long requests took and how many were rejected, for a bounded number of paths."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ REMEMBERED = 50_000
 """So many paths are remembered, as they stand in the log."""
 
 OTHERS = (b"*", b"(other paths)")
+
+TURNED_AWAY = -1
+"""The bucket of those that were rejected."""
 
 _ZEROS = bytes.maketrans(b"0123456789", b"0000000000")
 # Those of an escaped byte or character are no number; in its place, so that it goes first.
@@ -40,7 +43,7 @@ class Paths:
         self._found: dict[Route, int] = {}
 
     def add(self, methods: Iterable[bytes], paths: Sequence[bytes], buckets: Iterable[int]) -> None:
-        """Add in which bucket of a histogram which request was."""
+        """Add in which bucket of a histogram which request was, or that it was `TURNED_AWAY`."""
         if self.is_folded:
             # With the same digit for all of them there are few paths, which are soon looked up.
             paths = _with_zeros(paths)
@@ -54,14 +57,24 @@ class Paths:
         self._counts.update(zip(numbers, buckets, strict=True))
 
     def histograms(self, longest: float) -> dict[Route, Histogram]:
-        """Return the histogram of each method and path.
+        """Return the histogram of each method and path that was served.
 
         :param longest: how long the longest of all took, in seconds.
         """
-        found = {number: Histogram() for number in self._numbers.values()}
+        routes = {number: route for route, number in self._numbers.items()}
+        found: dict[Route, Histogram] = {}
         for (number, bucket), count in self._counts.items():
-            found[number].add({bucket: count}, min(seconds_of(bucket), longest))
-        return {route: found[number] for route, number in self._numbers.items()}
+            if bucket != TURNED_AWAY:
+                histogram = found.setdefault(routes[number], Histogram())
+                histogram.add({bucket: count}, min(seconds_of(bucket), longest))
+        return found
+
+    def rejections(self) -> Counter[Route]:
+        """Return how many were rejected of each method and path."""
+        found = {
+            route: self._counts[number, TURNED_AWAY] for route, number in self._numbers.items()
+        }
+        return Counter({route: count for route, count in found.items() if count})
 
     def _number(self, route: Route) -> int:
         if self.is_folded:

@@ -11,6 +11,7 @@ from math import inf
 
 from .histogram import Histogram
 from .histogram import bucket_of
+from .paths import TURNED_AWAY
 from .paths import Paths
 from .requests import SERVED
 from .requests import Requests
@@ -93,12 +94,8 @@ class Tally:
         if outcome in SERVED:
             self._add_threads(requests)
             self._add_served(requests, waits)
-        elif requests.starts is not None:
-            self._note_span(requests.starts, requests.is_precise)
-            self.timeline.add(REJECTED, requests.starts)
-        if outcome not in SERVED and requests.durations is not None:
-            longest = max(requests.durations)
-            self.rejection_durations.add(Counter(map(bucket_of, requests.durations)), longest)
+        else:
+            self._add_rejected(requests)
 
     def _add_threads(self, requests: Requests) -> None:
         if requests.processes is None and requests.threads is None:
@@ -156,6 +153,15 @@ class Tally:
             if waits is not None:
                 starts = [start + waited for start, waited in zip(starts, waits, strict=True)]
             self.timeline.add(BEGUN, starts)
+
+    def _add_rejected(self, requests: Requests) -> None:
+        if requests.starts is not None:
+            self._note_span(requests.starts, requests.is_precise)
+            self.timeline.add(REJECTED, requests.starts)
+        self.paths.add(requests.methods, requests.paths, [TURNED_AWAY] * len(requests))
+        if requests.durations is not None:
+            longest = max(requests.durations)
+            self.rejection_durations.add(Counter(map(bucket_of, requests.durations)), longest)
 
     def _add_durations(
         self, requests: Requests, durations: Sequence[float], waits: Sequence[float] | None

@@ -18,6 +18,7 @@ from log_support import server_line
 from log_support import write
 
 from flask_concurrency_guard.logs import timeline as timelines
+from flask_concurrency_guard.logs.analysis import RejectedRoute
 from flask_concurrency_guard.logs.analysis import Report
 from flask_concurrency_guard.logs.describe import describe
 from flask_concurrency_guard.logs.history import look_back
@@ -229,6 +230,39 @@ def test_rejections_of_a_server_are_not_served(log: Path) -> None:
     assert report.rejection_durations is not None
     assert report.rejection_durations.count == 600
     assert sum(each.requests for each in report.levels) <= 200
+
+
+def test_rejections_are_told_by_path(log: Path) -> None:
+    paths = {"/a": (1, 3), "/b": (0, 2), "/c": (4, 0)}
+    lines = [
+        logfmt(kind(number / 10, path=path))
+        for path, counts in paths.items()
+        for kind, count in zip((entry, rejection), counts, strict=True)
+        for number in range(count)
+    ]
+    report = report_of(write(log, lines))
+
+    assert report.rejected_routes == (
+        RejectedRoute("GET", "/a", 3, 0.75),
+        RejectedRoute("GET", "/b", 2, 1.0),
+    )
+    assert report.rejected_route_count == 2
+    assert [route.path for route in report.routes] == ["/a", "/c"]
+
+
+def test_share_of_rejections_is_unknown_without_durations(log: Path) -> None:
+    fields = [kind(1) for kind in (entry, rejection)]
+    for each in fields:
+        del each["duration"]
+    (route,) = report_of(write(log, map(logfmt, fields))).rejected_routes
+    assert (route.count, route.share) == (1, None)
+
+
+def test_rejected_paths_are_folded_with_the_others(log: Path) -> None:
+    kinds = [entry, rejection] * MOST_PATHS
+    lines = [logfmt(kind(path=f"/users/{number}")) for number, kind in enumerate(kinds)]
+    report = report_of(write(log, lines))
+    assert report.rejected_routes == (RejectedRoute("GET", "/users/*", MOST_PATHS, 0.5),)
 
 
 @pytest.mark.parametrize(

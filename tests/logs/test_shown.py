@@ -51,6 +51,7 @@ def test_report_is_plain_text(document: Document) -> None:
 
     assert "The right limit: 4" in text
     assert "default  queue_full  rejected        50" in text
+    assert "of its requests" not in text  # There is but one.
     assert max(map(len, text.splitlines()[10:])) < 110
     assert "\x1b" not in text
 
@@ -173,6 +174,19 @@ def test_page_is_whole_and_needs_nothing_else(document: Document) -> None:
     assert "url(" not in text
     assert "&lt;script&gt;" in text
     assert "\x1b" not in text
+
+
+def test_rejections_are_shown_by_path(tmp_path: Path) -> None:
+    fields = [
+        rejection(number / 10, path=f"/{number}") for number in range(12) for _ in range(1 + number)
+    ]
+    text = plain(describe(report_of(write(tmp_path / "log", map(logfmt, fields)))), 80)
+    assert re.search(
+        r"^ +path +rejected +of its requests\nGET +/11 +12 +100 %\nGET +/10 +11 +100 %\n",
+        text,
+        re.M,
+    )
+    assert re.search(r"^GET +/2 +3 +100 %\n+And 2 more\.\n", text, re.M)
 
 
 def durations_over_time(path: Path, each_second: int) -> list[float]:
