@@ -99,6 +99,19 @@ def advise(
     return _never_too_much(curve)
 
 
+def advise_nothing() -> Advice:
+    """Return what to say where the limit was reached by requests that the log knows nothing of."""
+    return Advice(
+        None,
+        False,
+        (
+            "The limit was mostly reached by requests of which the log has no line, so it can't"
+            " tell which one would have been right. If they hung, none would. A log of another time"
+            " tells more.",
+        ),
+    )
+
+
 def _unknown(curve: Curve, *sentences: str) -> Advice:
     return Advice(None, curve.of_each_process, sentences)
 

@@ -10,10 +10,9 @@ from itertools import accumulate
 from math import isfinite
 from typing import TypeVar
 
-from ..core.decisions import DEFAULT
-from ..core.decisions import Reason
 from .advice import Advice
 from .advice import advise
+from .advice import advise_nothing
 from .curve import Curve
 from .curve import Level
 from .curve import by_admission
@@ -29,6 +28,8 @@ from .requests import SERVED
 from .requests import text_of
 from .tally import Slow
 from .tally import Tally
+from .unlogged import turned_away
+from .unlogged import unlogged_seconds
 
 Who = TypeVar("Who")
 
@@ -43,9 +44,6 @@ ENOUGH_FOR_RATE = 2
 
 BUSIEST = 0.05
 """Which share of the windows are the busiest times."""
-
-
-_FULL = {Reason.LIMIT, Reason.QUEUE_FULL, Reason.QUEUE_TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +138,9 @@ class Report:
     concurrency: Concurrency | None
     most_in_flight: int | None
     """The most that were in flight in one process, as it counted itself."""
+    unlogged_seconds: float
+    """For how long requests were turned away with fewer in flight than the limit, as far as the
+    log tells, if that was the rule; otherwise 0."""
     limits: dict[str, int]
     """How many requests were admitted under which limit."""
     workers: Workers | None
@@ -173,6 +174,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
     history = _history(tally, durations)
     traffic = _traffic(tally, history)
     workers = _workers(tally)
+    unlogged = unlogged_seconds(tally, history)
     curve = by_admission(tally.service)
     if curve is None and durations is not None:
         curve = by_window(history.windows, history.window)
@@ -187,6 +189,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
         causes=_causes(tally),
         concurrency=history.concurrency(is_mean=not tally.is_precise) if durations else None,
         most_in_flight=max((int(text) for text, _ in tally.service), default=None),
+        unlogged_seconds=unlogged,
         limits=_limits(tally),
         workers=workers,
         queue_age=tally.ages.spread(),
@@ -201,7 +204,7 @@ def analyse(tally: Tally, files: Iterable[File]) -> Report:
         slowest=tuple(_slow(each) for each in tally.slowest),
         levels=curve.levels if curve else (),
         levels_are_of_each_process=bool(curve and curve.of_each_process),
-        advice=_advice(curve, tally, history, workers),
+        advice=advise_nothing() if unlogged else _advice(curve, tally, history, workers),
         step=history.step,
         moments=tuple(history.moments),
     )
@@ -330,11 +333,5 @@ def _advice(curve: Curve | None, tally: Tally, history: History, workers: Worker
     served = sorted(window.ended for window in history.windows)
     busiest = served[-max(1, int(BUSIEST * len(served))) :]
     throughput = sum(busiest) / len(busiest) / history.window if busiest else 0.0
-    turned_away = sum(
-        count
-        for (outcome, limiter, reason), count in tally.causes.items()
-        # Who was admitted all the same, in shadow mode, is among the others.
-        if outcome == "rejected" and limiter in {"", DEFAULT} and reason in _FULL
-    )
     processes = workers.processes_at_once if workers else 0
-    return advise(curve, tally.limits, turned_away, throughput, processes)
+    return advise(curve, tally.limits, turned_away(tally), throughput, processes)

@@ -30,7 +30,9 @@ class Moment:
     in_flight: float = 0.0
     """How many were in flight, in the mean."""
     peak: float = 0.0
-    """And at most."""
+    """And at most, whenever it was looked."""
+    bound: float = 0.0
+    """And at most between two looks, if all that ended between them overlapped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,11 +163,13 @@ class _Moments:
             moment.rate += (stretch.begun + stretch.rejected) / self._seconds
             moment.rejected += stretch.rejected / self._seconds
             moment.served += stretch.ended / self._seconds
+            moment.bound = max(moment.bound, in_flight + stretch.ended)
         while left > 0 and place < len(self.moments):
             share = min(left, (place + 1) * self.size - slot)
             moment = self.moments[place]
             moment.in_flight += in_flight * share / self.size
             moment.peak = max(moment.peak, in_flight)
+            moment.bound = max(moment.bound, in_flight)
             slot, left, place = slot + share, left - share, place + 1
 
 

@@ -132,8 +132,9 @@ class Tally:
 
     def _add_served(self, requests: Requests, waits: Sequence[float] | None) -> None:
         durations, starts = requests.durations, requests.starts
-        if requests.in_flight is not None and requests.limits is not None:
-            self.limits.update(zip(requests.in_flight, requests.limits, strict=True))
+        in_flight = _found_in_flight(requests)
+        if in_flight is not None and requests.limits is not None:
+            self.limits.update(zip(in_flight, requests.limits, strict=True))
         if durations is None:
             if starts is not None:
                 self._note_span(starts, requests.is_precise)
@@ -172,11 +173,12 @@ class Tally:
         self.longest = max(self.longest, longest)
         if len(self.slowest) < MOST_SLOWEST or longest > self.slowest[-1].duration:
             self._note_slowest(requests, durations)
-        if requests.in_flight is not None:
+        in_flight = _found_in_flight(requests)
+        if in_flight is not None:
             if waits is not None:
                 served = [took - waited for took, waited in zip(durations, waits, strict=True)]
                 buckets = list(map(bucket_of, served))
-            self.service.update(zip(requests.in_flight, buckets, strict=True))
+            self.service.update(zip(in_flight, buckets, strict=True))
 
     def _note_slowest(self, requests: Requests, durations: Sequence[float]) -> None:
         least = self.slowest[-1].duration if len(self.slowest) == MOST_SLOWEST else 0.0
@@ -202,6 +204,11 @@ class Tally:
         self.first = min(self.first, min(starts))
         self.last = max(self.last, max(starts))
         self.is_precise = self.is_precise and is_precise
+
+
+def _found_in_flight(requests: Requests) -> Sequence[bytes] | None:
+    # Exempt requests are no part of it: they take no place, and most of them no time.
+    return None if requests.outcome == "exempt" else requests.in_flight
 
 
 def _at(column: Sequence[bytes] | None, place: int) -> bytes:

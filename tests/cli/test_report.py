@@ -22,7 +22,7 @@ from flask_concurrency_guard.cli.report import report
 
 @pytest.fixture(scope="module")
 def log(tmp_path_factory: pytest.TempPathFactory) -> str:
-    lines = [*pool_log(seconds=12), *(logfmt(rejection(n / 10)) for n in range(20))]
+    lines = [*pool_log(seconds=12), *(logfmt(rejection(11.1 + n / 100)) for n in range(20))]
     return write(tmp_path_factory.mktemp("logs") / "access.log", lines)
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -230,6 +231,40 @@ def test_rejections_of_a_server_are_not_served(log: Path) -> None:
     assert report.rejection_durations is not None
     assert report.rejection_durations.count == 600
     assert sum(each.requests for each in report.levels) <= 200
+
+
+def hang_log(*, hangs: bool) -> list[dict[str, Any]]:
+    """Return ten calm seconds, and ten in which the two places are taken."""
+    calm = [entry(number / 20, duration=0.02, in_flight=1, limit=2) for number in range(200)]
+    rejected = [rejection(10 + number / 20, in_flight=2, limit=2) for number in range(200)]
+    holders = [entry(10, duration=11, in_flight=number, limit=2) for number in (1, 2)]
+    return [*calm, *rejected, *([] if hangs else holders), entry(21, limit=2)]
+
+
+def test_places_of_requests_that_never_ended_are_told(log: Path) -> None:
+    report = report_of(write(log, map(logfmt, hang_log(hangs=True))))
+    assert report.unlogged_seconds == pytest.approx(10, abs=2 * report.step)
+    assert report.advice.limit is None
+    assert "of which the log has no line" in report.advice.sentences[0]
+
+    report = report_of(write(log, map(logfmt, hang_log(hangs=False))))
+    assert report.unlogged_seconds == 0
+
+
+def test_rejections_for_something_else_tell_of_no_hanging_requests(log: Path) -> None:
+    lines = [{**fields, "limiter": "reports"} for fields in hang_log(hangs=True)]
+    assert report_of(write(log, map(logfmt, lines))).unlogged_seconds == 0
+
+
+def test_exempt_requests_are_no_part_of_the_curve(log: Path) -> None:
+    served = [entry(number / 10, duration=0.02, in_flight=4, limit=4) for number in range(100)]
+    exempt = [
+        entry(number / 10, duration=0.001, in_flight=4, limit=4, outcome="exempt")
+        for number in range(100)
+    ]
+    report = report_of(write(log, map(logfmt, served + exempt)))
+    assert [level.requests for level in report.levels] == [100]
+    assert report.limits == {"4": 100}
 
 
 def test_rejections_are_told_by_path(log: Path) -> None:

@@ -35,7 +35,7 @@ HOSTILE = '/<script>alert("x")</script>\x1b[31m'
 
 @pytest.fixture(scope="module")
 def document(tmp_path_factory: pytest.TempPathFactory) -> Document:
-    fields = [rejection(number / 10) for number in range(50)]
+    fields = [rejection(11.1 + number / 100) for number in range(50)]
     fields.append(entry(9, path=HOSTILE, duration=3.0))
     path = tmp_path_factory.mktemp("logs") / "x.log"
     name = write(path, [*pool_log(), *map(logfmt, fields)])
