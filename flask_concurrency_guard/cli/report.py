@@ -16,8 +16,9 @@ from ..logs.page import page
 from ..logs.reading import File
 from ..logs.show import show
 from ..logs.tally import Tally
+from .reading import How
 from .reading import reading
-from .reading import time_is_option
+from .reading import reading_options
 from .screen import encodable
 from .screen import json_option
 from .screen import writing
@@ -32,8 +33,8 @@ from .screen import writing
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     help="Write a page with pictures to this file.",
 )
-@time_is_option
-def report(files: tuple[str, ...], wants_json: bool, html_path: Path | None, time_is: str) -> None:
+@reading_options
+def report(files: tuple[str, ...], wants_json: bool, html_path: Path | None, how: How) -> None:
     """Tell what access logs tell: rates, rejections, how many were in flight, waits, the slowest
     paths and requests, and which limit would have been right.
 
@@ -41,7 +42,7 @@ def report(files: tuple[str, ...], wants_json: bool, html_path: Path | None, tim
     server; plain, .gz or .zst; or - for the standard input. Several are read as one log. No app is
     needed.
     """
-    found = _read(files, time_is)
+    found = _read(files, how)
     if html_path is not None:
         _write(html_path, page(describe(found)))
     with writing():
@@ -62,10 +63,10 @@ def _write(path: Path, text: str) -> None:
         raise click.ClickException(f"'{name}': {error.strerror}.") from error
 
 
-def _read(names: tuple[str, ...], time_is: str) -> Report:
+def _read(names: tuple[str, ...], how: How) -> Report:
     tally = Tally()
     files: list[File] = []
-    with reading(names, time_is, files) as batches:
+    with reading(names, how, files) as batches:
         for requests in batches:
             tally.add(requests)
         return analyse(tally, files)

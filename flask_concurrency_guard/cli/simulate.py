@@ -17,8 +17,9 @@ from ..logs.replay.describe import describe
 from ..logs.replay.workload import Collector
 from ..logs.replay.workload import Workload
 from ..logs.show import show
+from .reading import How
 from .reading import reading
-from .reading import time_is_option
+from .reading import reading_options
 from .screen import json_option
 from .screen import writing
 
@@ -119,7 +120,7 @@ def _read_finite(context: click.Context, parameter: click.Parameter, value: floa
 )
 @click.option("--seed", type=int, default=1, show_default=True, help="What chance depends on.")
 @json_option
-@time_is_option
+@reading_options
 def simulate(
     files: tuple[str, ...],
     limits: tuple[int | str, ...],
@@ -135,14 +136,14 @@ def simulate(
     most: int,
     seed: int,
     wants_json: bool,
-    time_is: str,
+    how: How,
 ) -> None:
     """Let what stands in access logs happen again under other limits, and compare: how many are
     served in time, how long they take, how many are rejected.
 
     FILE is as for 'flask guard report'. The log needs times and durations. No app is needed.
     """
-    workload = _read(files, time_is, most, seed)
+    workload = _read(files, how, most, seed)
     work = len(workload) * len(limits)
     with showing(work, what="simulating", least=LONG) as on_done:
         found = compare(
@@ -162,9 +163,9 @@ def simulate(
             show(describe(found))
 
 
-def _read(names: tuple[str, ...], time_is: str, most: int, seed: int) -> Workload:
+def _read(names: tuple[str, ...], how: How, most: int, seed: int) -> Workload:
     collector = Collector()
-    with reading(names, time_is, []) as batches:
+    with reading(names, how, []) as batches:
         for requests in batches:
             collector.add(requests)
         return collector.workload(most, seed)

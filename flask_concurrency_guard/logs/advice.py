@@ -209,7 +209,7 @@ def _at_turn(curve: Curve, peak_throughput: float, processes: int) -> Advice:
         sentences.append(
             f"With {_number(highest.in_flight)} even less was served. Either they stand in each"
             " other's way, or something else was slow at that time, and then this limit is too"
-            " low: a log of that time alone shows which."
+            " low: look at that time alone, and at the others ('--since', '--until')."
         )
     below = curve.below(turn)
     if below is not None and turn.in_flight >= GAP * below.in_flight:

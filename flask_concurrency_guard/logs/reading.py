@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
+from math import inf
 
 from .errors import LogError
 from .layouts import Batch
@@ -18,6 +19,7 @@ from .reader import detect
 from .requests import Decoder
 from .requests import Requests
 from .requests import TimeIs
+from .times import shown_time
 
 OnBytes = Callable[[int], object]
 """Called with how many bytes were read by now, of all logs."""
@@ -100,6 +102,34 @@ def read_logs(
     # One may be empty, as it is right after it was rotated.
     if files and not any(file.lines for file in files):
         raise LogError(f"'{files[0].name}' is empty.")
+
+
+def between(
+    found: Iterable[Requests], since: float | None, until: float | None
+) -> Iterator[Requests]:
+    """Return those that came at one time or later, and before another one.
+
+    :param since: seconds since 1970, as is `until`.
+    :raises LogError: there are none.
+    """
+    since, until = -inf if since is None else since, inf if until is None else until
+    first, last, is_empty = inf, -inf, True
+    for requests in found:
+        starts = requests.starts
+        if starts is None:
+            continue
+        first, last = min(first, *starts), max(last, *starts)
+        places = [place for place, start in enumerate(starts) if since <= start < until]
+        if places:
+            is_empty = False
+            yield requests.only(places, requests.outcome)
+    if is_empty and first <= last:
+        raise LogError(
+            f"No request came in that time: they came from {shown_time(first)} until"
+            f" {shown_time(last)} UTC."
+        )
+    if is_empty:
+        raise LogError("No request has a time, so nobody knows which came in that time.")
 
 
 def _with_reader(chunks: Iterator[bytes], name: str) -> Iterator[tuple[Reader, bytes]]:

@@ -35,6 +35,16 @@ def common_seconds(text: bytes) -> float:
     return datetime.fromisoformat(moment).timestamp()
 
 
+def written_seconds(text: str) -> float:
+    """Return the seconds since 1970 of a time that somebody has written, which is UTC if there is
+    no zone with it: ``2026-11-29 13:20``.
+
+    :raises ValueError: it is none.
+    """
+    moment = datetime.fromisoformat(text.strip())
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
+
+
 class Seconds:
     """Reads times down to the second. Many lines have the same one."""
 

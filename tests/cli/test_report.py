@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from click.testing import Result
+from log_support import BEGIN
 from log_support import entry
 from log_support import logfmt
 from log_support import pool_log
@@ -46,6 +47,43 @@ def test_report_is_printed(log: str) -> None:
     assert "The right limit: 4\n" in result.stdout
     assert "queue_full" in result.stdout
     assert result.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "first", "last"),
+    [
+        (("--since", "2026-11-29 13:20:03"), 3, 7),
+        (("--until", "2026-11-29T13:20:03Z"), 0, 2),
+        (("--since", "2026-11-29T14:20:02+01:00", "--until", "2026-11-29 13:20:04.5"), 2, 4),
+    ],
+)
+def test_report_of_a_part_of_the_time(
+    options: tuple[str, ...], first: int, last: int, tmp_path: Path
+) -> None:
+    name = write(tmp_path / "log", [logfmt(entry(number)) for number in range(8)])
+    found = json.loads(run(name, "--json", *options).stdout)
+    assert found["requests"] == last - first + 1
+    assert found["traffic"]["first"] == BEGIN + first
+
+
+def test_time_that_is_none_and_time_of_nothing_are_refused(tmp_path: Path) -> None:
+    name = write(tmp_path / "log", [logfmt(entry(number)) for number in range(8)])
+    result = run(name, "--since", "noon")
+    assert result.exit_code == 2
+    assert "'noon' is no time. Write it as the report does, in UTC: '2026-" in result.stderr
+    result = run(name, "--since", "2026-11-30")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: No request came in that time: they came from 2026-11-29 13:20:00 until 2026-11-29"
+        " 13:20:07 UTC.\n"
+    )
+
+
+def test_part_of_the_time_of_a_log_without_times_is_refused(tmp_path: Path) -> None:
+    name = write(tmp_path / "log", ['"GET / HTTP/1.1" 200 5'])
+    result = run(name, "--until", "2026-11-30")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: No request has a time")
 
 
 def test_report_is_printed_as_json(log: str) -> None:
