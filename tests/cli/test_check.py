@@ -234,6 +234,13 @@ GUNICORN = "--server gunicorn"
             id="threads-of-waitress-by-default",
         ),
         pytest.param(
+            "--server mod_wsgi",
+            {"limit": 15},
+            ("warning", "mod_wsgi serves at most 15 requests at once in a process, so the limit of"
+             " 15 can never be reached."),
+            id="threads-of-mod_wsgi-by-default",
+        ),
+        pytest.param(
             "--server dev",
             {},
             ("ok", "Flask's development server has a thread for every request; the limits are what"

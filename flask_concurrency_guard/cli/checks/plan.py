@@ -136,6 +136,7 @@ SERVERS: dict[str, Callable[[Options, Mapping[str, str]], Plan]] = {
     "dev": _dev,
     "waitress": _pool("waitress", 4, "threads="),
     "uwsgi": _pool("uWSGI", 1, "--threads"),
+    "mod_wsgi": _pool("mod_wsgi", 15, "threads= of WSGIDaemonProcess"),
     "granian": _pool("granian", 512, "--blocking-threads"),
     "cheroot": _pool("cheroot", 10, "numthreads="),
     "gevent": _pool("gevent.pywsgi", None, "spawn=", GREENLET),
