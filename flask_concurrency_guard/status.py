@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from functools import partial
 from typing import TYPE_CHECKING
 from typing import Any
 from weakref import ref
@@ -18,6 +17,7 @@ from .observe.postings import CAN_POST
 from .observe.publisher import Publisher
 from .observe.workers import Worker
 from .observe.workers import read_workers
+from .places import place_finder
 from .shown import in_words
 from .shown import shown_settings
 from .web.access import Access
@@ -27,7 +27,6 @@ from .web.page import make_page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from flask import Flask
 
@@ -178,20 +177,3 @@ def add_page(app: Flask, status: Status, settings: Settings) -> None:
     sources = Sources(status.read, status.publisher.start, lambda: shown)
     page = make_page(settings.status_path, access, sources)
     app.register_blueprint(mark_exempt(page))
-
-
-def place_finder(app: Flask, settings: Settings) -> Callable[[], tuple[Path, str]]:
-    """Return what returns the folder in which the workers tell, and what the app is called there.
-
-    It keeps no reference to the app.
-    """
-    return partial(_find_place, app.import_name, app.root_path, settings)
-
-
-def _find_place(import_name: str, root_path: str, settings: Settings) -> tuple[Path, str]:
-    # Only when it is needed: a server may change the user, and with it the folder, once it has
-    # loaded the app.
-    from .core.host.folder import default_folder
-    from .core.host.folder import default_name
-
-    return settings.dir or default_folder(), settings.name or default_name(import_name, root_path)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from .core.decisions import DEFAULT
 from .core.store import StoreError
 from .errors import SetupError
+from .places import place_finder
 from .settings import ADAPTIVE
 from .signals import emit
 from .signals import store_failed
@@ -15,6 +16,7 @@ from .tuners import make_tuner
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from flask import Flask
 
@@ -61,23 +63,26 @@ def _shared_name(name: str, limit: str) -> str:
 def _make_host_store(app: Flask, settings: Settings, limit_name: str) -> HostStore:
     # Not for those who don't need it: where there is no ctypes, the rest works all the same.
     try:
-        from .core.host.folder import default_folder
-        from .core.host.folder import default_name
+        from .core.host.folder import is_left_to_another_user
         from .core.host.store import HostStore
         from .core.host.system import IS_LINUX
     except ModuleNotFoundError as error:
         raise StoreError(f"This Python was built without its module '{error.name}'.") from error
     if not IS_LINUX:
         raise StoreError("One limit for all processes of a host needs Linux.")
-    folder = settings.dir or default_folder()
-    name = settings.name or default_name(app.import_name, app.root_path)
+    find_place = place_finder(app, settings)
+
+    def find_path() -> Path:
+        folder, name = find_place()
+        return folder / f"{_shared_name(name, limit_name)}.host"
+
     learned = settings.limit == ADAPTIVE
     limit = make_tuner(settings).limit if learned else int(settings.limit)
-    path = folder / f"{_shared_name(name, limit_name)}.host"
     store = HostStore(
-        path, limit, learned=learned, mode=settings.mode, on_error=settings.on_store_error
+        find_path, limit, learned=learned, mode=settings.mode, on_error=settings.on_store_error
     )
-    store.check()
+    if not is_left_to_another_user(store.path.parent):
+        store.check()
     return store
 
 

@@ -183,6 +183,58 @@ def test_a_place_that_cannot_be_used_stops_the_app(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("start", [["shop.py"], ["-m", "shop"], ["-c", "import shop"]])
+def test_an_app_is_the_same_however_it_is_started(start: list[str], tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import sys\n"
+        f"sys.path.append({str(Path(support.__file__).parents[1])!r})\n"
+        "from flask import Flask\n"
+        "from flask_concurrency_guard import ConcurrencyGuard\n"
+        "app = Flask(__name__)\n"
+        "app.config.update(CONCURRENCY_GUARD_SCOPE='host', CONCURRENCY_GUARD_DIR='{}')\n"
+        "ConcurrencyGuard(app)\n".format(tmp_path / "guard")
+    )
+    subprocess.run([sys.executable, *start], check=True, cwd=tmp_path)
+    name = folders.default_name("shop", str(tmp_path))
+    assert [path.name for path in (tmp_path / "guard").iterdir()] == [f"{name}.host"]
+
+
+CHANGED_USER = """
+import os
+import sys
+from pathlib import Path
+
+from flask import Flask
+
+from flask_concurrency_guard import ConcurrencyGuard
+from flask_concurrency_guard.core.host import folder
+
+folder.MEMORY = Path(sys.argv[1])
+app = Flask("app")
+app.config.from_prefixed_env()
+guard = ConcurrencyGuard(app)
+os.setuid(65534)
+assert guard.snapshot(scope="host", app=app).processes
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("is_named", [False, True], ids=["default-folder", "folder-of-the-user"])
+def test_the_user_may_be_changed_once_the_app_is_loaded(is_named: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o777)
+        settings = {"FLASK_CONCURRENCY_GUARD_SCOPE": "host"}
+        if is_named:
+            named = folder / "guard"
+            named.mkdir()
+            os.chown(named, 65534, 65534)
+            settings["FLASK_CONCURRENCY_GUARD_DIR"] = str(named)
+        subprocess.run(
+            [sys.executable, "-c", CHANGED_USER, name], check=True, env={**os.environ, **settings}
+        )
+
+
 def test_other_systems_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(system, "IS_LINUX", False)
     monkeypatch.delattr(os, "geteuid")  # As on Windows.

@@ -16,7 +16,7 @@ from ..observe.overview import describe
 from ..observe.postings import CAN_POST
 from ..observe.workers import Worker
 from ..observe.workers import read_workers
-from ..status import place_finder
+from ..places import place_finder
 from .loading import require_state
 from .screen import encodable
 from .screen import json_option

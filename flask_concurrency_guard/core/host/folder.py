@@ -66,12 +66,27 @@ def _make(folder: Path) -> None:
         folder.mkdir(mode=0o700, exist_ok=True)
 
 
+def is_left_to_another_user(folder: Path) -> bool:
+    """Return whether this process is root, who may still become the user to whom a folder belongs.
+
+    Servers that load the app before they change the user do.
+    """
+    try:
+        return os.geteuid() == 0 != folder.lstat().st_uid
+    except OSError:
+        return False
+
+
 def require_own(found: os.stat_result, path: Path) -> None:
     """Require that nobody but this user can write to `path`.
 
     :raises StoreError: somebody can.
     """
     if found.st_uid != os.geteuid():
-        raise StoreError(f"'{path}' belongs to another user, whose number is {found.st_uid}.")
+        raise StoreError(
+            f"'{path}' belongs to another user, whose number is {found.st_uid}. Give it to the one"
+            f" that serves ('chown {os.geteuid()}'), or remove it, or name another place by"
+            " 'CONCURRENCY_GUARD_DIR'."
+        )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         raise StoreError(f"Others may write to '{path}'. Take that right away ('chmod go-w').")

@@ -56,7 +56,7 @@ then, or there is no CPU for it."""
 class HostStore:
     """See `Store`, and above.
 
-    :param path: where the file is, or will be.
+    :param path: where the file is, or will be; or what returns that, whenever it is looked for.
     :param limit: how many may be in flight in all processes. The last one that starts with
         another number than those before changes it for all.
     :param learned: whether that is only what to begin with, and the limit is learned: see
@@ -68,7 +68,7 @@ class HostStore:
 
     def __init__(
         self,
-        path: Path,
+        path: Path | Callable[[], Path],
         limit: int,
         *,
         learned: bool = False,
@@ -76,9 +76,10 @@ class HostStore:
         on_error: str = OnStoreError.LOCAL,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.path = path
+        self._find_path = path if callable(path) else lambda: path
+        self.path = self._find_path()
         #: Where an app has several, each has a name behind the app's.
-        self._limit_name = path.stem.partition(":")[2]
+        self._limit_name = self.path.stem.partition(":")[2]
         self.limit = limit
         self._sound_limit = limit  # As it was when the file was looked at last.
         self._configured = limit
@@ -239,6 +240,7 @@ class HostStore:
                 self.path,
             )
             self._leave_board()
+        self.path = self._find_path()
         board = open_board(self.path, self._overwritten)
         barrier = register_barrier()
         if not board.lock(JOIN):
