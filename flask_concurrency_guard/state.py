@@ -8,6 +8,8 @@ from types import MethodType
 from typing import TYPE_CHECKING
 from weakref import ref
 
+from flask import Flask
+
 from .core.claims import PLAIN
 from .core.claims import Claim
 from .core.decisions import DEFAULT
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Config
-    from flask import Flask
 
     from .core.limiter import Limiter
     from .core.store import Store
@@ -170,12 +171,13 @@ def build(guard: ConcurrencyGuard, app: Flask, settings: Settings) -> AppState:
     limiter, store = limit.limiter, limit.store
     limiter.on_full = _collector(app.config)
     wsgi_app: WSGIApplication = app.wsgi_app
-    if isinstance(wsgi_app, MethodType) and wsgi_app.__self__ is app:
-        # What tracers put around the method of the class looks like the method, and is more.
-        method = wsgi_app.__func__ if "wsgi_app" in vars(app) else type(app).wsgi_app
+    # What tracers put around the method is an instance of it as well, and more.
+    if type(wsgi_app) is MethodType and wsgi_app.__self__ is app:
         # The method, since to call an object takes longer.
-        wsgi_app = WeakApplication(app, method).__call__
-    flask = WeakApplication(app, type(app).wsgi_app)
+        wsgi_app = WeakApplication(app, wsgi_app.__func__).__call__
+    method: object = type(app).wsgi_app
+    # Where a class has made a property of it, that of Flask has to do.
+    flask = WeakApplication(app, method if callable(method) else Flask.wsgi_app)
     statuses: dict[str, int] = {}
     answer = ProblemAnswer(settings.reject_status, statuses)
     status = make_status(app, settings)

@@ -290,6 +290,47 @@ def test_what_a_tracer_puts_around_the_class_is_called() -> None:
     assert traced == [__name__] * 3
 
 
+def test_what_a_tracer_puts_around_the_app_is_called() -> None:
+    wrapt = pytest.importorskip("wrapt")
+    app = Flask(__name__)
+    traced: list[Any] = []
+
+    def trace(wrapped: Any, instance: Any, args: Any, kwargs: Any) -> Any:
+        traced.append(instance)
+        return wrapped(*args, **kwargs)
+
+    wrapt.wrap_function_wrapper(app, "wsgi_app", trace)
+    ConcurrencyGuard(app)
+    app.test_client().get("/")
+    assert traced == [app]
+
+
+class Property(Flask):
+    """An app whose class has made something else of the method."""
+
+    _wrapped: Any = None
+
+    @property
+    def wsgi_app(self) -> Any:  # type: ignore[override]
+        return self._wrapped or super().wsgi_app
+
+    @wsgi_app.setter
+    def wsgi_app(self, wrapped: Any) -> None:
+        self._wrapped = wrapped
+
+
+@pytest.mark.parametrize("via", ["wsgi", "flask"])
+def test_the_class_may_have_a_property_in_place_of_the_method(via: str) -> None:
+    app = Property(__name__)
+    app.config.update(CONCURRENCY_GUARD_REJECT_VIA=via, CONCURRENCY_GUARD_MAX_WAIT=0)
+    guard = ConcurrencyGuard(app)
+    guard.set_limit(1)
+    with app.test_client().get("/") as response:
+        assert response.status_code == 404
+    with guard.lease():
+        assert app.test_client().get("/").status_code == 503
+
+
 def test_a_guarded_app_inside_a_guarded_app_takes_one_lease_of_each() -> None:
     inner, outer = make_app(), make_app()
     guard = ConcurrencyGuard()

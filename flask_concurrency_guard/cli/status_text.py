@@ -239,11 +239,15 @@ def _requests(alive: Iterable[Worker], columns: int) -> list[str]:
             f"{duration(request.seconds):>{wide}}  {pid:>{ids}} {request.thread_id or '-':>{ids}}  "
         )
         lines.append(f"{front}{_request(request, columns - len(front))}")
+    in_flight = max(len(serving), sum(worker.requests for worker in alive))
     if len(serving) > MOST_REQUESTS:
-        more = f"{'':>{wide}}  and {len(serving) - MOST_REQUESTS} more"
+        more = f"{'':>{wide}}  and {in_flight - MOST_REQUESTS} more"
         ((what, count),) = Counter(request.what for request, _ in serving).most_common(1)
         if 2 * count > len(serving):
-            more += f"; {count} of all {len(serving)} are {what}"
+            # A worker tells of so many, and not of more.
+            is_all = len(serving) == in_flight
+            those = f"all {in_flight}" if is_all else f"the {len(serving)} longest"
+            more += f"; {count} of {those} are {what}"
         lines.append(_cut(more, columns))
     return lines
 

@@ -109,14 +109,17 @@ class Controller(CoDel):
     def _begin_interval(self, least: float, delay: float) -> None:
         service_time = self._service_time()
         interval, self.interval = self.interval, stretched(self._shortest_interval, service_time)
-        # For how long nobody came. Who was there already has only found no thread.
-        pause = self._clock() - self._end - delay
+        came = self._overdue + self._served
+        # Where there was a queue, who comes now was there already, and has only found no thread.
+        # One or two that were late tell nothing of what comes after an idle time.
+        was_queue = self.is_standing or (came > 1 and least > self.bound)
+        # For how long nobody came.
+        pause = self._clock() - self._end - (delay if was_queue else 0.0)
         if pause > max(IDLE * interval, 2 * service_time) or self.interval > 2 * interval:
             # It tells nothing: it is long ago, or was short for how long requests take by now.
             self.is_standing = False
         else:
             super()._begin_interval(least, delay)
-        came = self._overdue + self._served
         excess = self._overdue / came
         of_the_last_step = self._served * self._lowered / interval / came
         # In a queue that stands, it is the capacity that was served. There is at least one thread.

@@ -78,7 +78,8 @@ def advise(
         return _at_turn(curve, peak_throughput, processes)
     reached = _reached(limits, turned_away)
     if curve.levels[-1].in_flight < BUSY:
-        if reached is not None and turned_away:
+        most = max((int(in_flight) for in_flight, _ in limits), default=0)
+        if reached is not None and turned_away and most <= BUSY:
             return _held_down(curve, *reached)
         return _unknown(
             curve,
@@ -264,7 +265,7 @@ def _reached(
     for (in_flight, limit), count in limits.items():
         if int(in_flight) >= int(limit):
             at_limit[int(limit)] = at_limit.get(int(limit), 0) + count
-    if limits and turned_away:
+    if limits and turned_away and not at_limit:
         # Where processes share it, none of them sees how many are in flight in all.
         usual = int(max(limits, key=lambda key: limits[key])[1])
         at_limit[usual] = at_limit.get(usual, 0) + turned_away

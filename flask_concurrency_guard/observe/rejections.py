@@ -60,6 +60,7 @@ class RejectionLog:
         self._writing = threading.Lock()
         self._next = float("-inf")
         self._last = float("inf")
+        self._noted = 0
         self._logged: Mapping[str, int] = {}
         self._admitted = 0
         # Between these two, more were rejected than admitted, all the time.
@@ -70,6 +71,7 @@ class RejectionLog:
     def due(self) -> bool:
         """Return whether a line may be written on one just rejected. If not, it stays pending."""
         self.pending = True
+        self._noted += 1
         self._last = self._clock()
         return self._last >= self._next
 
@@ -94,6 +96,7 @@ class RejectionLog:
             now = self._clock()
             self._next = now + self.interval
             self.pending = False
+            noted, self._noted = self._noted, 0
             snapshot = self.limiter.snapshot()
             rejected = dict(snapshot.rejected)
             if but is not None:
@@ -106,9 +109,11 @@ class RejectionLog:
             self._logged = rejected
             self._look_back(now, sum(new.values()), snapshot.admitted)
             if new:
+                # Of what was no request nobody knows when it was.
+                since = now - self._last if sum(new.values()) <= noted else 0.0
                 # Where nobody reads the log it is one thread that stands still, and not one more
                 # each second.
-                self._log(new, snapshot, now - self._last)
+                self._log(new, snapshot, since)
         finally:
             self._writing.release()
 

@@ -156,7 +156,7 @@ class Reporter:
             return
         token = current_environ.set(environ)
         try:
-            if log.due():
+            if log.overdue():
                 self._write(log)
             emit(request_rejected, self._sender(), environ=environ, rejection=rejection)
         finally:

@@ -241,6 +241,12 @@ GUNICORN = "--server gunicorn"
             id="threads-of-mod_wsgi-by-default",
         ),
         pytest.param(
+            "--server gunicorn --threads 12",
+            {"limit": 8, "max_wait": 0},
+            ("ok", "The limit of 8 is below the 12 threads of a process."),
+            id="nobody-waits",
+        ),
+        pytest.param(
             "--server dev",
             {},
             ("ok", "Flask's development server has a thread for every request; the limits are what"

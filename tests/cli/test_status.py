@@ -174,6 +174,8 @@ def test_what_most_requests_are_is_told_where_not_all_are_shown() -> None:
     assert "  and 10 more; 12 of all 20 are GET /search" in text(worker(serving=tuple(serving)))
     shown = text(worker(serving=tuple(serving[4:])))
     assert shown.splitlines()[-1].endswith("  and 6 more")
+    shown = text(worker(serving=tuple(serving), requests=99))
+    assert shown.endswith("  and 89 more; 12 of the 20 longest are GET /search")
 
 
 def test_a_worker_that_hangs_drains_or_has_died_is_named() -> None:

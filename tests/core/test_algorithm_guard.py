@@ -187,6 +187,23 @@ def test_batches_are_no_rush() -> None:
     assert served(Guard(), came, work) > served(Fixed(32), came, work)
 
 
+@pytest.mark.parametrize("clients", [17, 20, 31])
+def test_a_rival_that_has_room_for_all_wins(clients: int) -> None:
+    """So many come again and again, and each takes 0.1 s whatever the limit is."""
+    algorithm = Guard(max_limit=60)
+    line, at_work, in_flight, now = deque([0.0] * clients), list[tuple[float, ...]](), 0, 0.0
+    limits = []
+    while now < 30:
+        while line and in_flight < algorithm.limit:
+            in_flight += 1
+            heappush(at_work, (now + 0.1, now, in_flight, now - line.popleft()))
+        now, start, among, waited = heappop(at_work)
+        in_flight -= 1
+        line.append(now)
+        limits.append(algorithm.on_sample(start, now - start, int(among), waited=waited))
+    assert set(limits[len(limits) // 2 :]) == {32}
+
+
 def test_a_rival_at_which_nothing_is_served_has_lost() -> None:
     """Its trials get rarer, like those of any other."""
     algorithm = Guard(initial=10)

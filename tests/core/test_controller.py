@@ -308,6 +308,17 @@ def test_who_waited_while_no_thread_came_free_makes_no_pause() -> None:
         assert sum(controller.is_overdue(1.0) for _ in range(4)) >= 3
 
 
+@pytest.mark.parametrize("before", [(0.03,), (0.06, 0.05)])
+def test_what_comes_while_an_idle_server_was_stopped_is_served(before: tuple[float, ...]) -> None:
+    clock = Clock()
+    controller = Controller(clock=clock, service_time=lambda: 0.02)
+    for delay in before:
+        clock.now += 1.0
+        assert not controller.is_overdue(delay)
+    clock.now += 3.2
+    assert not any(controller.is_overdue(delay) for delay in (3.1, 2.5, 2.0, 1.4, 0.9, 0.3))
+
+
 def test_where_only_one_is_served_at_a_time_what_is_long_is_longer() -> None:
     clock = Clock()
     controller = Controller(clock=clock, service_time=lambda: 0.09)

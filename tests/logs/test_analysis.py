@@ -389,6 +389,19 @@ def test_a_limit_that_holds_all_down_is_too_low_though_nobody_was_busy(log: Path
     assert sentences_of(report).startswith("The limit of 2 was too low: 50.0 % of the requests")
 
 
+def test_a_limit_that_was_reached_in_a_hang_is_not_too_low(log: Path) -> None:
+    usual = [entry(number / 8, duration=0.02, in_flight=1, limit=32) for number in range(2000)]
+    hung = [entry(250, duration=30, in_flight=number, limit=32) for number in range(1, 33)]
+    turned_away = [
+        rejection(251 + number / 5, reason="queue_timeout", queue_time=1.0, duration=1.0, limit=32)
+        for number in range(118)
+    ]
+    report = report_of(write(log, map(logfmt, usual + hung + turned_away)))
+
+    assert report.advice.limit is None
+    assert sentences_of(report).startswith("The app was never busy")
+
+
 def test_where_more_in_flight_served_less_the_number_may_not_be_to_blame(log: Path) -> None:
     report = report_of(write(log, pool_log(4, 12, slower=2.0)))
 

@@ -119,6 +119,19 @@ def test_a_line_that_comes_late_says_when_it_was(caplog: pytest.LogCaptureFixtur
     ]
 
 
+def test_where_tasks_were_rejected_as_well_nobody_knows_when_the_last_one_was(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    logged = Logged()
+    logged.reject()
+    logged.clock.now += 0.5
+    logged.reject()
+    logged.limiter.acquire()
+    logged.clock.now += 7200.0
+    logged.log.write()
+    assert caplog.messages[1:] == ["Rejected 2 requests (limit 2); the limit is 1 in flight."]
+
+
 def test_what_is_not_about_the_limit_tells_how_many_there_are(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -83,7 +83,7 @@ def _reachable(limit: AppLimit, plan: Plan) -> Iterator[Finding]:
             f"Set it {_below(most)}, or {more}" if most > 1 else f"{more[0].upper()}{more[1:]}",
         )
         return
-    queue = limit.settings.max_queue
+    queue = limit.settings.max_queue if limit.settings.max_wait else 0
     # Where it isn't said, it is as long as the limit.
     say = note if queue is None else warning
     queue = number if queue is None else queue

@@ -253,6 +253,9 @@ class Guard:
                 self._measure(self.limit, now)
                 return
             self._contest = contest
+        self._compare(contest, served, seconds, now)
+
+    def _compare(self, contest: Contest, served: int, seconds: float, now: float) -> None:
         contest.add(self.limit, served, seconds)
         winner = contest.winner()
         if winner is None:
@@ -314,6 +317,10 @@ class Guard:
         if window.has_room and window.done:
             weight = 0.1 if self._calm_rtt else 1.0
             self._calm_rtt += (window.mean_rtt - self._calm_rtt) * weight
+        if self._contest is not None and self.limit > self._level and window.done:
+            # There is enough room for all that come. If as many come still, the lower one shows.
+            self._compare(self._contest, window.done, seconds, now)
+            return
         self._calm += seconds
         if self._calm > CALM:
             self._is_full = False
