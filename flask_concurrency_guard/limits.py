@@ -64,7 +64,7 @@ class AppLimit:
 
     def learn_of(self, server: Server | None) -> None:
         """Adjust to the server that calls the app, if that is known."""
-        if server is not None:
+        if server is not None and server.can_wait:
             self.limiter.set_ceiling(server.threads)
         self.limiter.least_queue = line_for(self.limiter.limit, server)
 

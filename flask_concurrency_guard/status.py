@@ -71,7 +71,6 @@ class Source:
 def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
     limiter, settings = limit.limiter, limit.settings
     snapshot = own if limit.is_own else limiter.snapshot()
-    most_wait = 0 if settings.max_wait == 0 else settings.max_queue
     ago = time.time() - time.monotonic()
     all_in_flight, store_error = _of_all(limit)
     return {
@@ -83,7 +82,7 @@ def _describe(limit: AppLimit, own: Snapshot) -> dict[str, Any]:
         "in_flight": snapshot.in_flight,
         "all_in_flight": all_in_flight,
         "queued": snapshot.queued,
-        "max_queue": max(snapshot.limit, limiter.least_queue) if most_wait is None else most_wait,
+        "max_queue": limiter.max_queue if settings.max_wait else 0,
         "admitted": snapshot.admitted,
         "rejected": {reason: count for reason, count in snapshot.rejected.items() if count},
         "peak": snapshot.peak,

@@ -120,8 +120,9 @@ class Admission:
         """Called when the limit is reached, before that is held against a request."""
         self.on_release: Callable[[Lease], object] | None = None
         """Called with each lease after it was given back. May be changed while serving."""
-        self.least_queue = 0
-        """How many may wait, if the limit is less, and it isn't said how many may."""
+        self.least_queue: int | None = 0
+        """How many may wait, if the limit is less, and it isn't said how many may; None for nobody
+        then."""
         self.claim_of: Callable[[Any], Claim] | None = None
         """Returns of what a lease is for what it claims; None where all ask for the same. See
         `tell_apart`."""
@@ -140,6 +141,13 @@ class Admission:
         self._epoch = 0
         self._start()
         reset_after_fork(self)
+
+    @property
+    def max_queue(self) -> int:
+        """How many may wait."""
+        if self._max_queue is not None:
+            return self._max_queue
+        return 0 if self.least_queue is None else max(self.limit, self.least_queue)
 
     def after_fork(self) -> None:
         """Forget the parent's leases and its lock, which another thread may have held."""
@@ -241,9 +249,7 @@ class Admission:
         """Return why one may not wait, if so. Make room in the line where that will do."""
         if self._shares is not None and self._shares.left(claim.partition, self._places) > 0:
             self._shares.hold(claim.partition)
-        max_queue = self._max_queue
-        if max_queue is None:
-            max_queue = max(self.limit, self.least_queue)
+        max_queue = self.max_queue
         if max_queue == 0 or (verdict.max_wait if verdict.insists else self.max_wait) == 0:
             return _LIMIT
         has_room, pushed_out = self._line.make_room(max_queue, self._places or 1, claim)

@@ -166,7 +166,7 @@ class SharedLimiter(Limiter):
         if self.mode is not Mode.ENFORCE:
             return self._borrow(cost)
         # Where some wait, the watcher asks. Otherwise this one will, if it may.
-        may_wait = self._max_queue != 0 and self.max_wait != 0
+        may_wait = self.max_queue != 0 and self.max_wait != 0
         return not self._line and self._borrow(cost, starving=may_wait)
 
     def _fill(self, *, starving: bool = False) -> None:

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 from dataclasses import dataclass
+from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from typing import Any
 
@@ -35,15 +36,19 @@ class Server:
     threads: int
     option: str
     """What to change to have more."""
+    can_wait: bool = True
+    """Whether a request that waits in its thread keeps none of those in flight from ending."""
 
 
-def line_for(limit: int, server: Server | None) -> int:
-    """Return how many may wait where nobody has said so.
+def line_for(limit: int, server: Server | None) -> int | None:
+    """Return how many may wait at least where nobody has said so; None if nobody should.
 
     Enough for the chances of a load that can just be served; but half of the threads stay free,
     for those who are turned away.
     """
-    return LINE if server is None else max(min(LINE, server.threads // 2 - limit), 0)
+    if server is None:
+        return LINE
+    return max(min(LINE, server.threads // 2 - limit), 0) if server.can_wait else None
 
 
 def warn_of_unreachable(limiters: Iterable[Limiter], server: Server) -> None:
@@ -91,7 +96,7 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
                     return probe(names)
                 except (AttributeError, KeyError, TypeError):
                     pass  # One of its inner frames; or a release that keeps these elsewhere.
-    return None
+    return _tornado({}) if "tornado.wsgi" in sys.modules and _pool_size() else None
 
 
 def _callers() -> Iterator[FrameType]:
@@ -143,6 +148,32 @@ def _uvicorn(names: dict[str, Any]) -> Server | None:
     return Server("uvicorn's own WSGI", names["self"].executor._max_workers, "workers=")
 
 
+def _wsgiref(names: dict[str, Any]) -> Server | None:
+    if isinstance(names["self"].server, ThreadingMixIn):
+        return None
+    return Server("wsgiref", 1, "a ThreadingMixIn; or another server")
+
+
+def _hypercorn(names: dict[str, Any]) -> Server | None:
+    threads = _pool_size()
+    option = "a2wsgi has as many as you like"
+    return None if threads is None else Server("hypercorn's own WSGI", threads, option)
+
+
+def _tornado(names: dict[str, Any]) -> Server | None:
+    """It calls the app and reads from its response one after the other, in any of its threads."""
+    threads = _pool_size() or 1
+    return Server("Tornado", threads, "executor= of its WSGIContainer", can_wait=False)
+
+
+def _pool_size() -> int | None:
+    """Return how many threads are in the executor that this one belongs to, if it does."""
+    try:
+        return int(threading.current_thread()._args[0]()._max_workers)  # type: ignore[attr-defined]
+    except (AttributeError, IndexError, TypeError):
+        return None
+
+
 def _a2wsgi(names: dict[str, Any]) -> Server | None:
     return Server("a2wsgi", names["self"].executor._max_workers, "workers=")
 
@@ -177,6 +208,9 @@ _PROBES: dict[str, Callable[[dict[str, Any]], Server | None]] = {
     "waitress.task": _waitress,
     "cheroot.": _cheroot,
     "bjoern": _bjoern,
+    "wsgiref.simple_server": _wsgiref,
+    "hypercorn.app_wrappers": _hypercorn,
+    "tornado.wsgi": _tornado,
     "uvicorn.middleware.wsgi": _uvicorn,
     "a2wsgi.wsgi": _a2wsgi,
     "asgiref.wsgi": _asgiref,

@@ -5,11 +5,13 @@ Run as ``python -m servers.launch NAME PORT THREADS``.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +91,24 @@ def eventlet(app: Any, port: int, threads: int) -> None:
 
     listener = eventlet.listen((HOST, port), backlog=128)
     eventlet.wsgi.server(listener, app, log_output=False, max_size=threads or None)
+
+
+def tornado(app: Any, port: int, threads: int) -> None:
+    from tornado.httpserver import HTTPServer
+    from tornado.wsgi import WSGIContainer
+
+    async def serve() -> None:
+        executor = ThreadPoolExecutor(threads) if threads else None
+        HTTPServer(WSGIContainer(app, executor)).listen(port, HOST)
+        await asyncio.Event().wait()
+
+    asyncio.run(serve())
+
+
+def wsgiref(app: Any, port: int, threads: int) -> None:
+    from wsgiref.simple_server import make_server
+
+    make_server(HOST, port, app).serve_forever()
 
 
 def mod_wsgi(port: int, threads: int) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
+from servers.gates import Gate
 from servers.running import DEV_PROCESSES
 from servers.running import KINDS
 from servers.running import THREADS
@@ -16,6 +18,9 @@ from servers.running import start
 from servers.running import uvicorn
 
 NEVER = "can never be reached"
+
+POOL = min(32, (os.cpu_count() or 1) + 4)
+"""How many threads asyncio has by default."""
 
 WITHOUT_A2WSGI = """
 import sys
@@ -74,14 +79,14 @@ def test_server_is_known_to_an_app_that_was_warmed_up(extra: tuple[str, ...]) ->
             KINDS["gunicorn-gevent"],
             ("--worker-connections", "5"),
             "gunicorn (gevent) serves at most 5 requests at once in this process, so the limit of"
-            " 10 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
+            " 99 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
             " threads than the limit (--worker-connections).",
             id="gunicorn-gevent",
         ),
         pytest.param(
             replace(KINDS["gevent"], command=launched("gevent", "5")),
             (),
-            "gevent serves at most 5 requests at once in this process, so the limit of 10 can"
+            "gevent serves at most 5 requests at once in this process, so the limit of 99 can"
             " never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
             " threads than the limit (spawn=).",
             id="gevent",
@@ -90,18 +95,63 @@ def test_server_is_known_to_an_app_that_was_warmed_up(extra: tuple[str, ...]) ->
             Kind("uvicorn", (*python("-c", WITHOUT_A2WSGI), *uvicorn("")[3:-1], "{app}")),
             ("--interface", "wsgi"),
             "uvicorn's own WSGI serves at most 10 requests at once in this process, so the limit"
-            " of 10 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 9 or less, or give it"
+            " of 99 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 9 or less, or give it"
             " more threads than the limit (workers=).",
             id="uvicorn",
+        ),
+        pytest.param(
+            Kind("hypercorn", (*python("-m", "hypercorn", "-b", "{host}:{port}"), "wsgi:{app}")),
+            (),
+            f"hypercorn's own WSGI serves at most {POOL} requests at once in this process, so the"
+            f" limit of 99 can never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to {POOL - 1} or"
+            " less, or give it more threads than the limit (a2wsgi has as many as you like).",
+            id="hypercorn",
+        ),
+        pytest.param(
+            Kind("tornado", launched("tornado", "5")),
+            (),
+            "Tornado serves at most 5 requests at once in this process, so the limit of 99 can"
+            " never be reached. Set 'CONCURRENCY_GUARD_LIMIT' to 4 or less, or give it more"
+            " threads than the limit (executor= of its WSGIContainer).",
+            id="tornado",
+        ),
+        pytest.param(
+            Kind("tornado-alone", launched("tornado", "0")),
+            (),
+            "Tornado serves one request at a time in each process, so the limit of 99 can never be"
+            " reached, and no other one either. Give it more threads than the limit (executor= of"
+            " its WSGIContainer).",
+            id="tornado-alone",
+        ),
+        pytest.param(
+            Kind("wsgiref", launched("wsgiref", "0")),
+            (),
+            "wsgiref serves one request at a time in each process, so the limit of 99 can never be"
+            " reached, and no other one either. Give it more threads than the limit (a"
+            " ThreadingMixIn; or another server).",
+            id="wsgiref",
         ),
     ],
 )
 def test_pool_of_another_kind_is_known(kind: Kind, extra: tuple[str, ...], says: str) -> None:
-    with start(kind, *extra, limit=10) as server:
+    with start(kind, *extra, limit=99) as server:
         server.ask("/ping")
         (warning,) = warnings_of(server)
 
     assert warning.endswith(says)
+
+
+def test_where_a_wait_would_stop_the_others_nobody_waits(gate: Gate) -> None:
+    """Tornado ends a request in another turn of the thread in which the next one would wait."""
+    with (
+        start(Kind("tornado", launched("tornado", "5")), limit=1) as server,
+        server.asking(f"/hold?gate={gate.address}", 1) as (holder,),
+    ):
+        gate.wait_for(1)
+        rejected = server.ask("/ping")
+        assert (rejected.status, rejected.json["reason"]) == (503, "limit")
+        gate.open()
+        assert holder.result().status == 200
 
 
 def test_each_worker_of_several_is_warned_of_once() -> None:
