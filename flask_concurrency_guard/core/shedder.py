@@ -34,6 +34,9 @@ class Arrival:
     is_gone: bool = False
     """Whether the client has left."""
 
+    is_told: bool = False
+    """Whether it was a proxy that told the age."""
+
 
 class Verdict(NamedTuple):
     """What is to become of a request, as far as its age tells."""

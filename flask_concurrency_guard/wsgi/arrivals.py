@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
+from ..core.durations import duration
 from ..core.fork import reset_after_fork
 from ..core.shedder import Arrival
 from . import kernel
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
     from .connections import Connection
 
 UNKNOWN = Arrival()
+
+SUSPICIOUS = 20
+"""After so many of them it is worth a line that nothing explains the ages that a proxy tells."""
+
+logger = logging.getLogger("flask_concurrency_guard")
 
 _STARTS = ("HTTP_X_REQUEST_START", "HTTP_X_QUEUE_START")
 
@@ -103,11 +110,23 @@ class Arrivals:
         known = kernel.look(connection, "HTTP_EXPECT" in environ)
         return _has_hung_up(connection, waited) if known is None else known[1]
 
+    def doubt(self, age: float) -> None:
+        """Take note that a request was rejected by the age that a proxy told, and nothing else was
+        in flight here."""
+        if self.odd_headers.count("request_start_while_idle") == SUSPICIOUS:
+            logger.warning(
+                "%d requests were rejected by the age that 'X-Request-Start' tells, the last one by"
+                " %s, with nothing in flight here. If the proxy has no queue of its own, its clock"
+                " is behind this one.",
+                SUSPICIOUS,
+                duration(age),
+            )
+
     def _read_headers(self, arrival: Arrival, environ: WSGIEnvironment) -> None:
         age = self._age_by_header(environ) if self._trusts else None
         # What the kernel says is never too high. So the higher one is nearer to the truth.
         if age is not None and (arrival.age is None or age > arrival.age):
-            arrival.age = age
+            arrival.age, arrival.is_told = age, True
         if self._deadline_key is not None and (patience := environ.get(self._deadline_key)):
             arrival.patience = read_patience(patience, self._deadline_unit, self.odd_headers)
 

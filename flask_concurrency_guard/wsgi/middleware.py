@@ -64,6 +64,7 @@ an exception, quickly: a limit that lets so many in must not pass for one at whi
 # Looking them up on the enumeration takes longer.
 _OFF = Mode.OFF
 _SHADOW = Mode.SHADOW
+_BY_AGE = (Reason.OVERLOAD, Reason.TOO_OLD)
 
 
 OnFirst: TypeAlias = "Callable[[WSGIEnvironment], OnFirst | None]"
@@ -154,6 +155,8 @@ class GuardMiddleware:
             lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Lease):
             return self._serve(lease, ADMITTED, age, environ, start_response)
+        if arrival.is_told and lease.reason in _BY_AGE and not limiter.in_flight:
+            self._arrivals.doubt(age or 0.0)
         return self._reject(lease, age, environ, start_response)
 
     def add(self, limiter: Limiter) -> None:

@@ -41,10 +41,12 @@ class OddHeaders:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
-    def count(self, what: str) -> None:
-        """Count one. Rare enough for a lock, unless something is set up wrong."""
+    def count(self, what: str) -> int:
+        """Count one, and return how many there are. Rare enough for a lock, unless something is set
+        up wrong."""
         with self._lock:
-            self._counts[what] = self._counts.get(what, 0) + 1
+            self._counts[what] = count = self._counts.get(what, 0) + 1
+        return count
 
     def counts(self) -> Mapping[str, int]:
         """Return the counts of this instant."""

@@ -28,6 +28,7 @@ from flask_concurrency_guard.core.limiter import Limiter
 from flask_concurrency_guard.core.shedder import Shedder
 from flask_concurrency_guard.signals import request_admitted
 from flask_concurrency_guard.signals import request_rejected
+from flask_concurrency_guard.wsgi.arrivals import SUSPICIOUS
 from flask_concurrency_guard.wsgi.arrivals import Arrivals
 from flask_concurrency_guard.wsgi.kernel import HALF_CLOSED
 from flask_concurrency_guard.wsgi.kernel import look
@@ -176,6 +177,24 @@ def test_odd_headers_are_counted() -> None:
     }
     assert snapshot.queue_age == 0.0
     assert sum(snapshot.rejected.values()) == 0
+
+
+def test_ages_that_nothing_explains_are_told_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    guard = guarded(limit=2, trusts=True, max_age=2)
+    held = ask(guard)
+    for _ in range(5):  # They may have waited for that one.
+        assert reason(ask(guard, X_Request_Start=start(3))) == "too_old"
+    assert guard.snapshot().odd_headers == {}
+    held.close()
+    for _ in range(SUSPICIOUS + 5):
+        assert reason(ask(guard, X_Request_Start=start(3))) == "too_old"
+    assert guard.snapshot().odd_headers == {"request_start_while_idle": SUSPICIOUS + 5}
+    (message,) = [each for each in caplog.messages if "X-Request-Start" in each]
+    assert message == (
+        "20 requests were rejected by the age that 'X-Request-Start' tells, the last one by 3 s,"
+        " with nothing in flight here. If the proxy has no queue of its own, its clock is behind"
+        " this one."
+    )
 
 
 @pytest.mark.parametrize(
