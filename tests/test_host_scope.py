@@ -261,6 +261,19 @@ def test_a_host_without_a_place_for_it_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="names are UTF-8 there")
+def test_the_folder_in_which_a_process_was_started_is_no_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folders, "MEMORY", Path("/nowhere"))
+    monkeypatch.chdir(tmp_path)
+    # As where nothing else can be written to.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(SetupError, match="No temporary folder can be written to"):
+        make_app()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    make_app()
+
+
 def test_an_app_may_be_anywhere(tmp_path: Path, memory: Path) -> None:
     folder = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
     app = Flask("app", root_path=folder)

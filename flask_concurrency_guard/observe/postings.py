@@ -73,6 +73,12 @@ class Posting:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return os.fstat(self._descriptor).st_nlink > 0
 
+    def remove(self) -> None:
+        """Leave nothing behind."""
+        with suppress(OSError):
+            self.path.unlink()
+        self.close()
+
     def close(self) -> None:
         """Be dead, or leave the file to the process that has forked this one."""
         with suppress(OSError):

@@ -101,7 +101,7 @@ class Publisher:
         self._history = History()
         self._rejected = 0
         self._started = time.time()
-        self._has_failed = False
+        self._has_failed = self._is_over = False
         self._publishing = threading.Lock()
 
     def begin(self, environ: WSGIEnvironment, lease: Lease) -> None:
@@ -162,6 +162,7 @@ class Publisher:
         """Tell how it was at the end of the process."""
         if self._posting is not None:
             self._thread = threading.current_thread()  # The other one ends, and no new one begins.
+            self._is_over = True
             self.publish(time.time(), is_last=True)
 
     def _describe_all(self, told: dict[str, Any], now: float, is_last: bool) -> bytes:
@@ -230,13 +231,20 @@ class Publisher:
             return
         self._has_failed = True
         if isinstance(error, OSError | StoreError):
-            note(logger, logging.ERROR, "The status of this process can't be seen: %s", error)
+            where = "" if self._posting is None else f" in '{self._posting.path.parent}'"
+            note(
+                logger,
+                logging.ERROR,
+                "The status of this process can't be seen%s: %s",
+                where,
+                error,
+            )
         else:
             complain(logger, "The status of this process can't be seen.", later=True)
 
     def __del__(self) -> None:
-        if self._posting is not None:
-            self._posting.close()
+        if self._posting is not None and not self._is_over:
+            self._posting.remove()  # The app is gone, and nobody has died.
 
 
 def _since(served: _InFlight) -> float:

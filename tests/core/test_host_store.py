@@ -572,8 +572,8 @@ def test_a_full_disk_is_said_at_the_start(path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(StoreError) as raised:
         HostStore(path, 1).check()
     assert str(raised.value) == (
-        f"'{path}' can't be used (No space left on device). It needs room, and a file system with"
-        " locks: name a folder in another one by 'CONCURRENCY_GUARD_DIR'."
+        f"'{path}' can't be used (No space left on device). It needs 2.4 MB, as each limit does, in"
+        " a file system with locks: name a folder in another one by 'CONCURRENCY_GUARD_DIR'."
     )
 
 

@@ -194,7 +194,7 @@ def test_a_full_disk_is_logged_once(
     for second in range(3):
         told.publisher.publish(NOW + second)
     assert caplog.messages == [
-        f"The status of this process can't be seen: [Errno {errno.ENOSPC}]"
+        f"The status of this process can't be seen in '{tmp_path}': [Errno {errno.ENOSPC}]"
         f" {os.strerror(errno.ENOSPC)}"
     ]
     assert read_workers(tmp_path, "shop") == []
@@ -465,12 +465,14 @@ def test_the_thread_ends_when_the_app_goes(tmp_path: Path) -> None:
     app = make(tmp_path)
     app.test_client().get("/x", buffered=True)
     publisher = app.extensions["concurrency_guard"].status.publisher
+    publisher.publish(time.time())
+    assert len(read_workers(tmp_path, "shop")) == 1
     thread, gone = publisher._thread, ref(publisher)
     del app, publisher
     # While the thread is at it, it keeps what it tells of.
     wait_until(lambda: gc.collect() >= 0 and gone() is None)
     wait_until(lambda: not thread.is_alive())
-    assert not any(worker.is_alive for worker in read_workers(tmp_path, "shop"))
+    assert read_workers(tmp_path, "shop") == []
 
 
 def test_where_there_can_be_no_thread_requests_are_served(

@@ -187,8 +187,9 @@ def open_board(path: Path, overwritten: Identity | None = None) -> Board:
     except OSError as error:
         os.close(descriptor)
         raise StoreError(
-            f"'{path}' can't be used ({error.strerror}). It needs room, and a file system with"
-            " locks: name a folder in another one by 'CONCURRENCY_GUARD_DIR'."
+            f"'{path}' can't be used ({error.strerror}). It needs {SIZE / 1e6:.1f} MB, as each"
+            " limit does, in a file system with locks: name a folder in another one by"
+            " 'CONCURRENCY_GUARD_DIR'."
         ) from error
     except BaseException:
         os.close(descriptor)

@@ -12,6 +12,7 @@ from pathlib import Path
 from ..store import StoreError
 
 MEMORY = Path("/dev/shm")
+TEMPORARY = {"/tmp", "/var/tmp", "/usr/tmp"}
 
 
 def default_folder() -> Path:
@@ -23,12 +24,21 @@ def default_folder() -> Path:
     :raises StoreError: there is no folder that could be written to.
     """
     try:
-        parent = MEMORY if os.access(MEMORY, os.W_OK) else Path(tempfile.gettempdir())
+        parent = MEMORY if os.access(MEMORY, os.W_OK) else _temporary()
     except FileNotFoundError as error:
         raise StoreError(
             "No temporary folder can be written to. Name a folder by 'CONCURRENCY_GUARD_DIR'."
         ) from error
     return parent / f"flask-concurrency-guard-{os.geteuid()}"
+
+
+def _temporary() -> Path:
+    found = tempfile.gettempdir()
+    named = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
+    if found == str(Path.cwd()) and found not in named | TEMPORARY:
+        # Its last resort. A process that was started elsewhere would have another one.
+        raise FileNotFoundError
+    return Path(found)
 
 
 def default_name(import_name: str, root_path: str) -> str:
