@@ -14,10 +14,12 @@ from .. import standard_json
 from ..core.store import StoreError
 from ..observe.overview import describe
 from ..observe.postings import CAN_POST
+from ..observe.postings import count_mute
 from ..observe.workers import Worker
 from ..observe.workers import read_workers
 from ..places import place_finder
 from .loading import require_state
+from .screen import counted
 from .screen import encodable
 from .screen import json_option
 from .screen import writing
@@ -25,6 +27,7 @@ from .status_text import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from flask import Flask
 
@@ -76,21 +79,27 @@ def _reader(app: Flask, state: AppState) -> Callable[[], list[Worker]]:
         except (OSError, StoreError) as error:
             raise click.ClickException(f"What the workers tell can't be read: {error}") from error
         if not workers:
-            raise click.ClickException(_nothing(is_on=is_on, where=f"{folder}/{name}"))
+            mute = count_mute(folder, name)
+            raise click.ClickException(_nothing(folder, name, is_on=is_on, mute=mute))
         return workers
 
     return read
 
 
-def _nothing(*, is_on: bool, where: str) -> str:
+def _nothing(folder: Path, name: str, *, is_on: bool, mute: int) -> str:
     if not is_on:
         return (
             "No worker of this app tells what it is doing. Set 'CONCURRENCY_GUARD_STATUS' to True"
             " where they are started."
         )
+    if mute:
+        return (
+            f"{counted(mute, 'worker')} of this app can't write into '{folder}' what they are"
+            " doing: it is full, or they have just begun."
+        )
     return (
-        f"No worker has told anything yet in '{where}:…'. Each begins with its first request. If"
-        " they have served some: run this as the same user, and with the same"
+        f"No worker has told anything yet in '{folder}/{name}:…'. Each begins with its first"
+        " request. If they have served some: run this as the same user, and with the same"
         " 'CONCURRENCY_GUARD_NAME' and 'CONCURRENCY_GUARD_DIR'."
     )
 

@@ -90,6 +90,7 @@ class Posted:
     """What some process has told."""
 
     text: bytes
+    """Nothing, where that can't be read."""
     is_alive: bool
 
 
@@ -103,15 +104,13 @@ def read_postings(folder: Path, name: str) -> list[Posted]:
         return []
     make_private(folder)
     found, dead = [], []
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
-        if path.name.rpartition(":")[0] != name:
-            continue
+    for path in _files(folder, name):
         with suppress(OSError):  # It has just been deleted.
             posted, age = _read(path)
-            if posted is not None:
+            if posted.text:
                 found.append(posted)
-            if posted is None or not posted.is_alive:
-                dead.append((age, posted is None, path))
+            if not posted.text or not posted.is_alive:
+                dead.append((age, not posted.text, path))
     for place, (age, is_unreadable, path) in enumerate(sorted(dead)):
         if age > KEPT_DEAD or place >= MOST_DEAD or (is_unreadable and age > _UNREADABLE):
             with suppress(OSError):  # It may be another's to clean up: who only reads may be here.
@@ -119,8 +118,24 @@ def read_postings(folder: Path, name: str) -> list[Posted]:
     return found
 
 
-def _read(path: Path) -> tuple[Posted | None, float]:
-    """Return what stands in a file, None if it is no use; and how long ago it was written."""
+def count_mute(folder: Path, name: str) -> int:
+    """Return how many living processes of an app have a file in which nothing can be read: they
+    have just begun, or there was no room."""
+    count = 0
+    for path in _files(folder, name):
+        with suppress(OSError):
+            posted, _ = _read(path)
+            count += posted.is_alive and not posted.text
+    return count
+
+
+def _files(folder: Path, name: str) -> list[Path]:
+    paths = sorted(folder.glob(f"*{SUFFIX}"))
+    return [path for path in paths if path.name.rpartition(":")[0] == name]
+
+
+def _read(path: Path) -> tuple[Posted, float]:
+    """Return what stands in a file, if anything does; and how long ago it was written."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         is_alive = _is_locked(descriptor)
@@ -129,7 +144,7 @@ def _read(path: Path) -> tuple[Posted | None, float]:
     finally:
         os.close(descriptor)
     if text is None:
-        return None, 0.0 if is_alive else age
+        return Posted(b"", is_alive), 0.0 if is_alive else age
     return Posted(text, is_alive), age
 
 

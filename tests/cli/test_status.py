@@ -35,6 +35,7 @@ from flask_concurrency_guard.observe.history import Sample
 from flask_concurrency_guard.observe.history import bucket
 from flask_concurrency_guard.observe.history import step_at
 from flask_concurrency_guard.observe.history import write_durations
+from flask_concurrency_guard.observe.postings import Posting
 from flask_concurrency_guard.observe.workers import Change
 from flask_concurrency_guard.observe.workers import Serving
 from flask_concurrency_guard.observe.workers import Worker
@@ -256,6 +257,19 @@ def app(tmp_path: Path) -> Flask:
 
 def run(app: Flask, *args: str) -> Any:
     return app.test_cli_runner().invoke(args=["status", *args])
+
+
+def test_workers_for_whose_words_there_is_no_room_are_told_of(app: Flask, tmp_path: Path) -> None:
+    postings = [Posting(tmp_path, "shop"), Posting(tmp_path, "shop"), Posting(tmp_path, "other")]
+    os.pwrite(postings[0]._descriptor, b"00000000 0000", 0)  # So much of it had room.
+    result = run(app)
+    for posting in postings:
+        posting.close()
+    assert result.exit_code == 1
+    assert result.output == (
+        f"Error: 2 workers of this app can't write into '{tmp_path}' what they are doing: it is"
+        " full, or they have just begun.\n"
+    )
 
 
 def test_before_the_first_request_it_says_what_to_look_at(app: Flask, tmp_path: Path) -> None:
