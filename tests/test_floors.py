@@ -45,6 +45,7 @@ FLOORS = (
         "tuners",
         "effects",
         "matching",
+        "places",
         "shown",
         "status",
         "through_flask",
