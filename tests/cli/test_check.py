@@ -417,6 +417,17 @@ def test_folder_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert app.extensions["concurrency_guard"].limits["default"].store.borrower is None
 
 
+@LINUX
+def test_folder_of_the_status(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    app, _ = make_app(status=True, dir=str(tmp_path / "file" / "guard"))
+    assert finding(app, "host") == (
+        "error",
+        f"The workers can't tell what they are doing. The folder '{tmp_path}/file/guard' can't be"
+        " made (Not a directory).",
+    )
+
+
 def test_host_scope_that_fits_all_workers() -> None:
     app, _ = make_app(limit=8, scope="host") if sys.platform == "linux" else make_app(limit=8)
     options = ("--server", "gunicorn", "--workers", "4", "--threads", "2")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ...complaints import one_line
 from ...core.cluster.connect import Connector
+from ...core.host.folder import make_private
 from ...core.store import StoreError
 from .capacity import limit_name
 from .finding import Finding
@@ -15,9 +16,16 @@ from .finding import error
 from .finding import ok
 from .finding import warning
 
+NAME_A_FOLDER = "Name a folder that only this user can write to: 'CONCURRENCY_GUARD_DIR'."
+
 
 def check_host(subject: Subject) -> Iterator[Finding]:
-    """Can the files be used that the processes of a host share?"""
+    """Can the files be used that the processes of a host share, and tell their status in?"""
+    if subject.state.status is not None:
+        try:
+            make_private(subject.state.status.find_place()[0])
+        except StoreError as failure:
+            yield error(f"The workers can't tell what they are doing. {failure}", NAME_A_FOLDER)
     for limit in subject.state.limits.values():
         if limit.settings.scope != "host" or limit.store is None:
             continue
@@ -30,7 +38,7 @@ def check_host(subject: Subject) -> Iterator[Finding]:
         except (StoreError, OSError) as failure:
             yield error(
                 f"The processes of this host can't share {limit_name(limit)}. {failure}",
-                "Name a folder that only this user can write to: 'CONCURRENCY_GUARD_DIR'.",
+                NAME_A_FOLDER,
             )
         else:
             yield ok(f"The processes of this host share {limit_name(limit)}: {limit.store.path}")

@@ -229,16 +229,11 @@ class HostStore:
 
     def _look(self, in_flight: int) -> None:
         """Begin to use the file, if it isn't used yet, or was replaced."""
+        was_used = self.borrower is not None
         if self.borrower is not None:
             if self.borrower.board.is_current():
                 self._sound_limit = self.borrower.limit
                 return
-            note(
-                logger,
-                logging.WARNING,
-                "'%s' was removed or overwritten. Going on with a new one.",
-                self.path,
-            )
             self._leave_board()
         self.path = self._find_path()
         board = open_board(self.path, self._overwritten)
@@ -267,6 +262,9 @@ class HostStore:
         if self.error is not None:
             self.error = None
             note(logger, logging.WARNING, "'%s' can be used again.", self.path)
+        elif was_used:
+            told = "'%s' was removed or overwritten. Going on with a new one."
+            note(logger, logging.WARNING, told, self.path)
 
     def _leave_board(self) -> None:
         in_flight = self._flights[self._slot]  # Which counts again where there is a board again.
