@@ -35,7 +35,7 @@ def default_folder() -> Path:
 def _temporary() -> Path:
     found = tempfile.gettempdir()
     named = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
-    if found == str(Path.cwd()) and found not in named | TEMPORARY:
+    if found not in named | TEMPORARY and found == str(Path.cwd()):
         # Its last resort. A process that was started elsewhere would have another one.
         raise FileNotFoundError
     return Path(found)
