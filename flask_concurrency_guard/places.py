@@ -35,6 +35,6 @@ def _imported_as(app: Flask) -> str:
     """Return by what name the app would be imported, also where it is a script that was started."""
     if app.import_name != "__main__":
         return app.import_name
-    spec = sys.modules["__main__"].__spec__
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
     # Of `python -m shop.app`; of `python app.py`, Flask knows the name of the file.
-    return app.name if spec is None else spec.name
+    return app.name if spec is None else str(spec.name)

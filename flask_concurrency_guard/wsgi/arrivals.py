@@ -8,6 +8,8 @@ from io import BytesIO
 from tempfile import SpooledTemporaryFile
 from typing import TYPE_CHECKING
 
+from ..complaints import note
+from ..complaints import write_notes
 from ..core.durations import duration
 from ..core.fork import reset_after_fork
 from ..core.shedder import Arrival
@@ -114,13 +116,16 @@ class Arrivals:
         """Take note that a request was rejected by the age that a proxy told, and nothing else was
         in flight here."""
         if self.odd_headers.count("request_start_while_idle") == SUSPICIOUS:
-            logger.warning(
+            note(
+                logger,
+                logging.WARNING,
                 "%d requests were rejected by the age that 'X-Request-Start' tells, the last one by"
                 " %s, with nothing in flight here. If the proxy has no queue of its own, its clock"
                 " is behind this one.",
                 SUSPICIOUS,
                 duration(age),
             )
+            write_notes()
 
     def _read_headers(self, arrival: Arrival, environ: WSGIEnvironment) -> None:
         age = self._age_by_header(environ) if self._trusts else None
