@@ -35,6 +35,9 @@ def _imported_as(app: Flask) -> str:
     """Return by what name the app would be imported, also where it is a script that was started."""
     if app.import_name != "__main__":
         return app.import_name
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    # Of `python -m shop.app`; of `python app.py`, Flask knows the name of the file.
-    return app.name if spec is None else str(spec.name)
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    # Of `python -m shop.app`. Of `python app.py`, Flask knows the name of the file; so it does
+    # where a profiler runs it, which is a module itself.
+    is_module = spec is not None and spec.origin == getattr(main, "__file__", None)
+    return str(spec.name) if spec is not None and is_module else app.name

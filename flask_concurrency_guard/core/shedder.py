@@ -34,8 +34,8 @@ class Arrival:
     is_gone: bool = False
     """Whether the client has left."""
 
-    is_told: bool = False
-    """Whether it was a proxy that told the age."""
+    is_doubtful: bool = False
+    """Whether a proxy has told a far higher age than the kernel."""
 
 
 class Verdict(NamedTuple):

@@ -106,9 +106,9 @@ def advise_nothing() -> Advice:
         None,
         False,
         (
-            "The limit was mostly reached by requests of which the log has no line, so it can't"
-            " tell which one would have been right. If they hung, none would. A log of another time"
-            " tells more.",
+            "As far as the log tells, the limit was mostly not reached where others were turned"
+            " away for it, so it can't tell which one would have been right. If requests hung, none"
+            " would. A log of another time tells more.",
         ),
     )
 

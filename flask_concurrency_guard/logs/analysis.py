@@ -24,7 +24,6 @@ from .history import History
 from .history import Moment
 from .history import look_back
 from .reading import File
-from .requests import SERVED
 from .requests import text_of
 from .tally import Slow
 from .tally import Tally
@@ -310,11 +309,10 @@ def _rejected_routes(
     histograms: Mapping[tuple[bytes, bytes], Histogram],
     tally: Tally,
 ) -> tuple[RejectedRoute, ...]:
-    all_are_measured = tally.measured == sum(tally.outcomes[outcome] for outcome in SERVED)
     found = []
     for route, count in rejections.most_common(MOST_ROUTES):
         served = histograms[route].total if route in histograms else 0
-        share = count / (count + served) if all_are_measured else None
+        share = count / (count + served) if tally.is_measured else None
         method, path = map(text_of, route)
         found.append(RejectedRoute(method, path, count, share))
     return tuple(found)

@@ -189,8 +189,9 @@ def _concurrency(report: Report) -> Section:
         section.parts.append(
             f"For {figures.length(report.unlogged_seconds)} requests were turned away, with fewer"
             " in flight than the limit, as far as the log tells. The others have no line here: they"
-            " never ended, were killed, stand in another log, or cost several places each. 'flask"
-            " guard status' shows what hangs, and CONCURRENCY_GUARD_SLOW_AFTER logs it."
+            " never ended, were killed, stand in another log, or cost several places each; or some"
+            " places were kept for another partition. 'flask guard status' shows what hangs, and"
+            " CONCURRENCY_GUARD_SLOW_AFTER logs it."
         )
     if concurrency is not None:
         section.parts.append(

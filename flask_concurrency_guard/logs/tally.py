@@ -78,6 +78,11 @@ class Tally:
         """Requests by how many were in flight at their admission, and the limit."""
         self.slowest: list[Slow] = []
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether all that were served have a duration."""
+        return self.measured == sum(self.outcomes[outcome] for outcome in SERVED)
+
     def add(self, requests: Requests) -> None:
         """Count some requests with the same outcome."""
         count = len(requests)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..core.decisions import DEFAULT
 from ..core.decisions import Reason
 from .history import History
+from .requests import REJECTED_BY_STATUS
 from .tally import Tally
 
 NEARLY_ALL = 0.9
@@ -32,13 +33,16 @@ def turned_away(tally: Tally) -> int:
 def unlogged_seconds(tally: Tally, history: History) -> float:
     """Return for how long the limit was reached by such requests, if mostly by them; else 0."""
     limit = min((int(limit) for _, limit in tally.limits), default=0)
-    if not tally.is_precise or turned_away(tally) < NEARLY_ALL * tally.outcomes["rejected"]:
+    found = turned_away(tally)
+    rejected = tally.outcomes["rejected"] + tally.outcomes[REJECTED_BY_STATUS]
+    if not tally.is_precise or not tally.is_measured or not found >= NEARLY_ALL * rejected > 0:
         return 0.0
-    # Who came shortly before the end may stand in the next log.
-    last = tally.last - tally.longest - history.step
+    # Who came shortly before the end may stand in the next log, and who shortly before the
+    # beginning in the one before.
+    begin, end = tally.first + tally.longest, tally.last - tally.longest - history.step
     unlogged = [
         moment.bound < limit
         for moment in history.moments
-        if moment.rejected and moment.start <= last
+        if moment.rejected and begin <= moment.start <= end
     ]
     return history.step * sum(unlogged) if sum(unlogged) > MOSTLY * len(unlogged) else 0.0

@@ -151,6 +151,7 @@ class Publisher:
             try:
                 told = self._collect()
                 if told is None:
+                    self._forget()
                     return False
                 self._post(self._describe_all(told, now, is_last))
             except Exception as error:
@@ -242,9 +243,14 @@ class Publisher:
         else:
             complain(logger, "The status of this process can't be seen.", later=True)
 
-    def __del__(self) -> None:
+    def _forget(self) -> None:
+        """Leave nothing behind: the app is gone, and nobody has died."""
         if self._posting is not None and not self._is_over:
-            self._posting.remove()  # The app is gone, and nobody has died.
+            self._posting.remove()
+            self._posting = None
+
+    def __del__(self) -> None:
+        self._forget()
 
 
 def _since(served: _InFlight) -> float:

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 UNKNOWN = Arrival()
 
+FAR = 0.1
+"""By how many seconds an age that a proxy tells must exceed the kernel's to need a reason."""
+
 SUSPICIOUS = 20
 """After so many of them it is worth a line that nothing explains the ages that a proxy tells."""
 
@@ -113,8 +116,8 @@ class Arrivals:
         return _has_hung_up(connection, waited) if known is None else known[1]
 
     def doubt(self, age: float) -> None:
-        """Take note that a request was rejected by the age that a proxy told, and nothing else was
-        in flight here."""
+        """Take note that a request was rejected by an age that only a proxy told, and nothing else
+        was in flight here."""
         if self.odd_headers.count("request_start_while_idle") == SUSPICIOUS:
             note(
                 logger,
@@ -131,7 +134,8 @@ class Arrivals:
         age = self._age_by_header(environ) if self._trusts else None
         # What the kernel says is never too high. So the higher one is nearer to the truth.
         if age is not None and (arrival.age is None or age > arrival.age):
-            arrival.age, arrival.is_told = age, True
+            arrival.is_doubtful = arrival.age is not None and age > arrival.age + FAR
+            arrival.age = age
         if self._deadline_key is not None and (patience := environ.get(self._deadline_key)):
             arrival.patience = read_patience(patience, self._deadline_unit, self.odd_headers)
 

@@ -155,7 +155,7 @@ class GuardMiddleware:
             lease = limiter.acquire(environ, verdict)
         if isinstance(lease, Lease):
             return self._serve(lease, ADMITTED, age, environ, start_response)
-        if arrival.is_told and lease.reason in _BY_AGE and not limiter.in_flight:
+        if arrival.is_doubtful and lease.reason in _BY_AGE and not limiter.in_flight:
             self._arrivals.doubt(age or 0.0)
         return self._reject(lease, age, environ, start_response)
 

@@ -6,9 +6,9 @@ import logging
 import sys
 import threading
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
 from typing import Any
+from weakref import ref
 
 from ..core.decisions import DEFAULT
 
@@ -96,7 +96,10 @@ def find_server(environ: WSGIEnvironment) -> Server | None:
                     return probe(names)
                 except (AttributeError, KeyError, TypeError):
                     pass  # One of its inner frames; or a release that keeps these elsewhere.
-    return _tornado({}) if "tornado.wsgi" in sys.modules and _pool_size() else None
+    # Nothing of Tornado's leads here from an executor. A test client says that there is one thread.
+    is_server = environ.get("wsgi.multithread") and environ.get("wsgi.multiprocess")
+    is_tornado = "tornado.wsgi" in sys.modules and is_server and _pool_size()
+    return _tornado({}) if is_tornado else None
 
 
 def _callers() -> Iterator[FrameType]:
@@ -149,7 +152,8 @@ def _uvicorn(names: dict[str, Any]) -> Server | None:
 
 
 def _wsgiref(names: dict[str, Any]) -> Server | None:
-    if isinstance(names["self"].server, ThreadingMixIn):
+    # As of a ThreadingMixIn, and of a ForkingMixIn.
+    if hasattr(names["self"].server, "block_on_close"):
         return None
     return Server("wsgiref", 1, "a ThreadingMixIn; or another server")
 
@@ -169,8 +173,10 @@ def _tornado(names: dict[str, Any]) -> Server | None:
 def _pool_size() -> int | None:
     """Return how many threads are in the executor that this one belongs to, if it does."""
     try:
-        return int(threading.current_thread()._args[0]()._max_workers)  # type: ignore[attr-defined]
-    except (AttributeError, IndexError, TypeError):
+        (pool, *_) = threading.current_thread()._args  # type: ignore[attr-defined]
+        executor: Any = pool() if isinstance(pool, ref) else None
+        return int(executor._max_workers)
+    except (AttributeError, TypeError, ValueError):
         return None
 
 

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from ...complaints import one_line
 from ...core.cluster.connect import Connector
-from ...core.host.folder import make_private
+from ...core.host.folder import is_left_to_another_user
+from ...core.host.folder import require_private
 from ...core.store import StoreError
 from .capacity import limit_name
 from .finding import Finding
@@ -23,7 +24,7 @@ def check_host(subject: Subject) -> Iterator[Finding]:
     """Can the files be used that the processes of a host share, and tell their status in?"""
     if subject.state.status is not None:
         try:
-            make_private(subject.state.status.find_place()[0])
+            require_private(subject.state.status.find_place()[0])
         except StoreError as failure:
             yield error(f"The workers can't tell what they are doing. {failure}", NAME_A_FOLDER)
     for limit in subject.state.limits.values():
@@ -33,6 +34,8 @@ def check_host(subject: Subject) -> Iterator[Finding]:
         from ...core.host.store import HostStore
 
         assert isinstance(limit.store, HostStore)
+        if is_left_to_another_user(limit.store.path.parent):
+            continue  # Only they can tell.
         try:
             limit.store.check()
         except (StoreError, OSError) as failure:

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..store import StoreError
 
 MEMORY = Path("/dev/shm")
-TEMPORARY = {"/tmp", "/var/tmp", "/usr/tmp"}
+TEMPORARY = {Path("/tmp"), Path("/var/tmp"), Path("/usr/tmp")}
 
 
 def default_folder() -> Path:
@@ -33,12 +33,12 @@ def default_folder() -> Path:
 
 
 def _temporary() -> Path:
-    found = tempfile.gettempdir()
-    named = {os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
-    if found not in named | TEMPORARY and found == str(Path.cwd()):
+    found = Path(tempfile.gettempdir())
+    named = {Path(os.environ.get(name, "/tmp")) for name in ("TMPDIR", "TEMP", "TMP")}
+    if found not in named | TEMPORARY and found == Path.cwd():
         # Its last resort. A process that was started elsewhere would have another one.
         raise FileNotFoundError
-    return Path(found)
+    return found
 
 
 def default_name(import_name: str, root_path: str) -> str:
@@ -60,6 +60,26 @@ def make_private(folder: Path) -> None:
         found = folder.lstat()
     except OSError as error:
         raise StoreError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
+    _require_private(found, folder)
+
+
+def require_private(folder: Path) -> None:
+    """Require what `make_private` does of a folder that is there; make none, and leave it to the
+    user whose it is to say more.
+
+    :raises StoreError: it isn't such, or can't be made.
+    """
+    try:
+        found = folder.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"The folder '{folder}' can't be made ({error.strerror}).") from error
+    if not is_left_to_another_user(folder):
+        _require_private(found, folder)
+
+
+def _require_private(found: os.stat_result, folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise StoreError(f"'{folder}' is not a folder. A link won't do; name what it leads to.")
     require_own(found, folder)
