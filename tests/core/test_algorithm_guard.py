@@ -204,6 +204,20 @@ def test_a_rival_that_has_room_for_all_wins(clients: int) -> None:
     assert set(limits[len(limits) // 2 :]) == {32}
 
 
+def test_a_lull_in_a_trial_is_not_held_against_the_rival() -> None:
+    algorithm = Guard(max_limit=60)
+    now = 0.0
+    while algorithm.limit == 16:
+        now = serve(algorithm, lambda _: 0.1, 0.05, now)
+    rival = algorithm.limit
+    assert rival == 32
+    for _ in range(80):  # One after the other.
+        now += 0.01
+        algorithm.on_sample(now - 0.01, 0.01, 1)
+    assert algorithm.limit == rival
+    assert algorithm.reason == "a trial: is 32 better than 16?"
+
+
 def test_a_rival_at_which_nothing_is_served_has_lost() -> None:
     """Its trials get rarer, like those of any other."""
     algorithm = Guard(initial=10)

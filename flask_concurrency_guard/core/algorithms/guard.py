@@ -317,10 +317,10 @@ class Guard:
         if window.has_room and window.done:
             weight = 0.1 if self._calm_rtt else 1.0
             self._calm_rtt += (window.mean_rtt - self._calm_rtt) * weight
-        is_rival = self._contest is not None and self.limit > self._level
-        if self._contest is not None and is_rival and window.done and not window.alone:
+        contest = self._contest
+        if contest is not None and self.limit > self._level and window.done and not window.alone:
             # There is enough room for all that come, and they come still.
-            self._compare(self._contest, window.done, seconds, now)
+            self._compare(contest, window.done, seconds, now)
             return
         self._calm += seconds
         if self._calm > CALM:
